@@ -1,0 +1,1 @@
+"""What data there is, and what has just arrived."""

@@ -1,0 +1,1 @@
+"""The demo lake: real data that pip brings."""

@@ -1,0 +1,1 @@
+"""Where people come in: identity, servers, services and the dashboard."""

@@ -1,0 +1,1 @@
+"""The dashboard behind the hub's login."""

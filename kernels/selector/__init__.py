@@ -1,0 +1,1 @@
+"""The map on which shapes are drawn."""

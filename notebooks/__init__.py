@@ -1,0 +1,1 @@
+"""The notebooks that come with Boathouse: tutorials for people, recipes for the automation."""

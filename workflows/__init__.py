@@ -1,0 +1,1 @@
+"""What happens by itself: rules, schedules and the jobs they set off."""
