@@ -160,7 +160,8 @@ def connect_lake(root: str | Path, connection: Connection, *, job: str = "") -> 
     job : str, optional
         The job in whose name this process runs.
     """
-    from .remote import HttpEventLog, HttpStore
+    from .events.remote import HttpEventLog
+    from .remote_store import HttpStore
 
     return Lake(
         Path(root),
