@@ -1,0 +1,60 @@
+"""Opens SQLite files as the lake needs them: every commit on disk, for the owner's eyes only."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+
+from .errors import StorageFull
+
+# How long a writer of another process is waited for, in seconds.
+BUSY_SECONDS = 30.0
+
+
+def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
+    """Open a database file (made with mode 0600 when missing) in autocommit mode.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder exists.
+    schema : str
+        Statements that make missing tables.
+
+    Returns
+    -------
+    sqlite3.Connection
+        WAL and ``synchronous=FULL``: what was committed survives a crash of the machine.
+        It may be used from any thread, one at a time.
+    """
+    # SQLite gives the files beside it (-wal, -shm) the mode of the database itself.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    if schema:
+        connection.executescript(schema)
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """Run a block as one write transaction; a full disk is ``StorageFull`` and changes nothing."""
+    try:
+        connection.execute("begin immediate")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        connection.execute("commit")
+    except sqlite3.OperationalError as error:
+        # After "disk is full" SQLite has rolled back by itself, so rollback may have failed.
+        if connection.in_transaction:
+            connection.execute("rollback")
+        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise StorageFull("The lake's disk is full; nothing was recorded.") from error
+        raise
