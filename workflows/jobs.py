@@ -35,6 +35,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         What set it off; both empty when a person did.
     event : int
         Sequence number of the event that set it off; 0 when none did.
+    parent : str
+        The job that made that event; empty when none did.
     results : tuple of str
         Collections it published.
     notebook : str
@@ -53,6 +55,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
     schedule: str = ""
     event: int = 0
+    parent: str = ""
     results: tuple[str, ...] = ()
     notebook: str = ""
     created: str = ""
