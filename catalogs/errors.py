@@ -9,6 +9,7 @@
     │   ├── BadEvent          an event or filter that is not valid
     │   ├── BadStep           data that breaks a pool's contract
     │   └── BadParameter      a recipe's parameter of the wrong type
+    ├── Unauthenticated       also PermissionError; no token, or one that is not known (401)
     ├── Forbidden             also PermissionError; you may see but not do it (403)
     ├── Conflict              it is already there, or somebody was faster (409)
     ├── PlanExceeded          more than your plan allows (429)
@@ -99,6 +100,12 @@ class BadParameter(BadRequest):
     """A recipe's parameter that is unknown, missing or of the wrong type."""
 
 
+class Unauthenticated(BoathouseError, PermissionError):
+    """No token, or one that the hub does not know."""
+
+    status = 401
+
+
 class Forbidden(BoathouseError, PermissionError):
     """The asker may see the thing but not do this with it."""
 
@@ -151,6 +158,29 @@ def from_problem(document: dict[str, Any]) -> BoathouseError:
     classes = {cls.kind(): cls for cls in _family(BoathouseError)}
     cls = classes.get(str(document.get("type")), BoathouseError)
     return cls(str(document.get("detail", "the service refused")), field=document.get("field"))
+
+
+def from_decoding(error: Exception, cls: type[BadRequest] = BadRequest) -> BadRequest:
+    """Turn msgspec's complaint about a JSON text into an error that names the field.
+
+    Parameters
+    ----------
+    error : msgspec.DecodeError or msgspec.ValidationError
+        What the decoder raised.
+    cls : type, optional
+        The error to make.
+
+    Examples
+    --------
+    >>> from_decoding(ValueError("Expected `str`, got `int` - at `$.type`")).field
+    'type'
+    """
+    text = str(error)
+    place = re.search(r" - at `(?:key in )?\$([^`]*)`", text)
+    missing = re.search(r"missing required field `([^`]*)`", text)
+    steps = [place[1] if place else "", missing[1] if missing else ""]
+    field = ".".join(step.strip(".") for step in steps if step)
+    return cls(f"The JSON is not valid: {text}.", field=field or None)
 
 
 def _family(cls: type[BoathouseError]) -> list[type[BoathouseError]]:

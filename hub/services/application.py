@@ -1,38 +1,47 @@
 """What every HTTP service of the hub shares: who asks, how errors look, and how it is served."""
 
+import asyncio
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+import tornado.web
 import uvicorn
 from jupyterhub.services.auth import HubAuth
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...catalogs.access import Reader
-from ...catalogs.errors import BadRequest, BoathouseError
+from ...catalogs.errors import (
+    BadRequest,
+    BoathouseError,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    from_decoding,
+)
 
 logger = logging.getLogger(__name__)
 
 # How long a service believes the hub's last answer about a token, in seconds; a withdrawn
 # right is gone after this time.
 TOKEN_CACHE_SECONDS = 30
+# The largest body that a service takes, in bytes.
+LARGEST_BODY = 16 * 2**20
 
 T = TypeVar("T")
 Identify = Callable[[str], Awaitable[Reader | None]]
-
-
-class Unauthenticated(BoathouseError):
-    """No token, or one that the hub does not know."""
-
-    status = 401
 
 
 def identify_by_hub(auth: HubAuth | None = None) -> Identify:
@@ -43,7 +52,10 @@ def identify_by_hub(auth: HubAuth | None = None) -> Identify:
     hub = auth or HubAuth(cache_max_age=TOKEN_CACHE_SECONDS)
 
     async def identify(token: str) -> Reader | None:
-        model: dict[str, Any] | None = await hub.user_for_token(token, sync=False)
+        try:
+            model: dict[str, Any] | None = await hub.user_for_token(token, sync=False)
+        except tornado.web.HTTPError as error:
+            raise Unavailable("The hub does not answer; try again in a moment.") from error
         if not model or not hub.check_scopes(hub.access_scopes, model):
             return None
         service = model.get("kind") == "service"
@@ -80,31 +92,76 @@ def service_application(
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    mounted = Mount(prefix.rstrip("/"), routes=[Route("/health", health), *routes])
-    application = Starlette(routes=[mounted], lifespan=lifespan)
+    root = prefix.rstrip("/")
+    application = Starlette(
+        routes=[Mount(root, routes=[Route("/health", health), *routes])],
+        middleware=[Middleware(_Gate, open_path=f"{root}/health")],
+        lifespan=lifespan,
+        max_body_size=LARGEST_BODY,
+    )
     application.state.identify = identify
+    application.state.stopping = asyncio.Event()
     application.add_exception_handler(BoathouseError, _refuse)
+    application.add_exception_handler(HTTPException, _refuse_plainly)
     application.add_exception_handler(Exception, _fail)
     return application
 
 
 async def reader_of(request: Request) -> Reader:
-    """Who asks; raises :class:`Unauthenticated` when the token is missing or unknown."""
+    """Who asks; the gate has made sure of it."""
+    return request.state.reader
+
+
+async def still_reader(request: Request) -> Reader | None:
+    """Ask the hub again, for an answer that goes on for long; None when the right is gone."""
+    return await request.app.state.identify(request.state.token)
+
+
+def stopping_of(request: Request) -> asyncio.Event:
+    """Is set when the service is asked to end; an answer that goes on for long must watch it."""
+    return request.app.state.stopping
+
+
+class _Gate:
+    """Lets only requests with a known token pass, so that no handler can forget to ask."""
+
+    def __init__(self, app: ASGIApp, open_path: str) -> None:
+        self.app = app
+        self.open_path = open_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] == "http" and scope["path"] != self.open_path:
+            request = Request(scope)
+            try:
+                request.state.token = _token(request)
+                reader = await request.app.state.identify(request.state.token)
+                if reader is None:
+                    raise Unauthenticated(
+                        "The hub does not know this token, or it may not use this service."
+                    )
+            except BoathouseError as error:
+                await (await _refuse(request, error))(scope, receive, send)
+                return
+            request.state.reader = reader
+        await self.app(scope, receive, send)
+
+
+def _token(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("token", "bearer") or not token:
+    if scheme.lower() not in ("token", "bearer") or not token.strip():
         raise Unauthenticated("Send a hub token: 'Authorization: token ...'.")
-    reader = await request.app.state.identify(token.strip())
-    if reader is None:
-        raise Unauthenticated("The hub does not know this token, or it may not use this service.")
-    return reader
+    return token.strip()
 
 
 async def body_as(request: Request, kind: type[T]) -> T:
     """Decode the JSON body into a msgspec type; raises ``BadRequest`` naming the field."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not valid: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise from_decoding(error) from error
 
 
 def json_response(content: Any, status: int = 200) -> Response:
@@ -120,6 +177,21 @@ async def _refuse(request: Request, error: Exception) -> Response:
     )
 
 
+async def _refuse_plainly(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: no such path, a wrong method, a body that is too large."""
+    assert isinstance(error, HTTPException)
+    kind = NotFound.kind() if error.status_code == 404 else BadRequest.kind()
+    problem = {
+        "type": kind,
+        "title": error.detail,
+        "status": error.status_code,
+        "detail": f"{error.detail}: {request.method} {request.url.path}.",
+    }
+    return JSONResponse(
+        problem, error.status_code, dict(error.headers or {}), "application/problem+json"
+    )
+
+
 async def _fail(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(4)
     logger.error("%s %s failed [%s]", request.method, request.url.path, reference, exc_info=error)
@@ -132,6 +204,37 @@ async def _fail(request: Request, error: Exception) -> Response:
     return JSONResponse(problem, status_code=500, media_type="application/problem+json")
 
 
+class Server(uvicorn.Server):
+    """A uvicorn server that tells its long answers to end before it waits for them.
+
+    Parameters
+    ----------
+    application : Starlette
+        Made by :func:`service_application`.
+    host, port : str, int
+        Where to listen; port 0 takes a free one.
+    """
+
+    def __init__(self, application: Starlette, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._stopping: asyncio.Event = application.state.stopping
+        super().__init__(
+            uvicorn.Config(
+                application,
+                host=host,
+                port=port,
+                access_log=False,
+                log_level="warning",
+                proxy_headers=True,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End open streams, then the rest."""
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+
 def serve(application: Starlette) -> None:
     """Serve a hub-managed service at the address that the hub gave in the environment."""
     url = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
@@ -139,12 +242,9 @@ def serve(application: Starlette) -> None:
         level=logging.INFO, format="%(levelname).1s %(asctime)s %(name)s] %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    uvicorn.run(
-        application,
-        host=url.hostname or "127.0.0.1",
-        port=url.port or 0,
-        access_log=False,
-        log_level="warning",
-        proxy_headers=True,
-        timeout_graceful_shutdown=3,
+    # ``_fail`` has logged it, with the reference that the user saw.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: not record.getMessage().startswith("Exception in ASGI application")
     )
+    server = Server(application, host=url.hostname or "127.0.0.1", port=url.port or 0)
+    server.run()
