@@ -3,7 +3,6 @@
 import logging
 import sqlite3
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from .outbox import OutboxRelay
 from .records import Collection, Item, Record
 from .sqlite import open_database, transaction
 from .store import Store
+from .times import now_text
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ def _admit(connection: sqlite3.Connection, face: Collection) -> bool:
 
 
 def _write(connection: sqlite3.Connection, record: Record) -> None:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = now_text()
     face = record.collection
     row = connection.execute("select body from collections where id = ?", [face.id]).fetchone()
     created = msgspec.json.decode(row[0], type=Collection).created if row else face.created
