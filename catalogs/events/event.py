@@ -73,7 +73,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """An id that no other event has."""
     return uuid4().hex
 
 
@@ -113,7 +114,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: str
     source: str
-    id: str = msgspec.field(default_factory=_new_id)
+    id: str = msgspec.field(default_factory=new_id)
     # A factory, because a plain default would be left out of the JSON, and CloudEvents needs it.
     specversion: str = msgspec.field(default_factory=lambda: "1.0")
     subject: str = ""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import msgspec
 
 from ..access import PUBLIC, Reader
-from ..errors import BadEvent
-from .event import LARGEST_DATA, Event, EventFilter, moment
+from .event import Event, EventFilter, moment
+from .wire import encode_event
 
 # ``newest`` is the latest moment up to this row: it never falls along ``sequence``, so the
 # first event at or after a time is one index look-up although producers' clocks differ.
@@ -67,20 +67,7 @@ class Entry(NamedTuple):
 
 def entry_of(event: Event) -> Entry:
     """Check an event and encode it; raises ``BadEvent``."""
-    event.validated()
-    if event.sequence:
-        event = msgspec.structs.replace(event, sequence=0)
-    try:
-        body = msgspec.json.encode(event)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadEvent(f"data cannot be written as JSON: {error}.", field="data") from error
-    if len(body) > LARGEST_DATA and len(msgspec.json.encode(event.data)) > LARGEST_DATA:
-        raise BadEvent(
-            f"data is larger than {LARGEST_DATA:,} bytes of JSON; store it in the lake and "
-            "send its address.",
-            field="data",
-        )
-    return Entry(event, body, moment(event.time))
+    return Entry(event, encode_event(event), moment(event.time))
 
 
 def insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[int]:
