@@ -1,0 +1,57 @@
+"""The files that both mounts of the map send to the browser; nothing comes from a network."""
+
+import base64
+import json
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+
+# The module's source in parts; neither mount can load a second file, so they are joined.
+PARTS = ("helpers.js", "picture.js", "drawing.js", "map.js")
+
+# Metres of detail are asked for by the browser when it is zoomed in.
+DETAILS = (110, 50)
+
+
+@lru_cache(maxsize=1)
+def module() -> str:
+    """The map's ECMAScript module, as both mounts load it."""
+    return "\n".join((STATIC / part).read_text(encoding="utf-8") for part in PARTS)
+
+
+@lru_cache(maxsize=1)
+def stylesheet() -> str:
+    """The map's CSS."""
+    return (STATIC / "map.css").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=len(DETAILS))
+def coastlines(detail: int = 110) -> str:
+    """Natural Earth's land and borders, packed for the map.
+
+    Parameters
+    ----------
+    detail : int
+        The scale in millions: 110 for the world, 50 for a region.
+
+    Returns
+    -------
+    str
+        TopoJSON, deflated and in base64.  Names and properties are left out.
+
+    Examples
+    --------
+    >>> len(coastlines(110)) < 60_000
+    True
+    """
+    chosen = min(DETAILS, key=lambda known: abs(known - detail))
+    topology = json.loads((STATIC / f"countries-{chosen}m.json").read_text(encoding="utf-8"))
+    for thing in topology["objects"].values():
+        for geometry in thing["geometries"]:
+            geometry.pop("properties", None)
+            geometry.pop("id", None)
+    text = json.dumps(topology, separators=(",", ":")).encode()
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return base64.b64encode(packer.compress(text) + packer.flush()).decode("ascii")

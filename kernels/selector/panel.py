@@ -1,0 +1,56 @@
+"""The map as a Panel component, for dashboards and pages outside Jupyter."""
+
+from typing import Any, ClassVar
+
+import param
+from panel.custom import AnyWidgetComponent
+
+from .assets import DETAILS, coastlines, module, stylesheet
+
+
+class MapView(AnyWidgetComponent):
+    """The map of :class:`~boathouse.PolytopeSelector` as a Panel component.
+
+    Its parameters are the state of the map; the browser and Python both set them.  With
+    ``mode="view"`` it is a picture to look at and click on, as dashboards want it; the
+    drawing tools come with the other modes.  Give ``height`` or a stretching
+    ``sizing_mode`` to let the map fill its place; otherwise it is ``frame_height`` high.
+
+    Examples
+    --------
+    ::
+
+        view = MapView(field=encode_field(ds.t2m.isel(time=0)), mode="view")
+        view.param.watch(lambda change: print(change.new), "clicked")
+    """
+
+    field = param.Dict(default={}, doc="What encode_field() made; {} for none.")
+    shape = param.Dict(default={}, doc="Shape.to_dict() of what is drawn; {} for none.")
+    mode = param.Selector(default="pan", objects=["pan", "polygon", "box", "view"])
+    clicked = param.List(default=[], doc="[longitude, latitude] of the last click (mode view).")
+    marker = param.List(default=[], doc="[longitude, latitude] of the pin; [] for none.")
+    bounds = param.List(default=[], doc="[west, south, east, north] in view; [] fits the field.")
+    axes = param.List(
+        default=[], item_type=dict, doc="Axes with a slider: name, label, units, values, size."
+    )
+    ranges = param.Dict(default={}, doc="Axis name -> [lowest index, highest index].")
+    plan = param.Dict(default={}, doc="points, chunks, bytes, box_bytes; or error: text.")
+    message = param.String(default="", doc="One line under the map.")
+    theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
+    frame_height = param.Integer(default=420, bounds=(0, None), doc="Pixels; 0 fills the place.")
+    land = param.String(default="", doc="Packed coastlines.", precedence=-1)
+    detail = param.Integer(default=DETAILS[0], doc="The coastlines' scale that the view wants.")
+
+    _esm: ClassVar[str] = module()
+    _stylesheets: ClassVar[list[str]] = [stylesheet()]
+
+    def __init__(self, **parameters: Any) -> None:
+        if parameters.get("height") or "stretch" in str(parameters.get("sizing_mode", "")):
+            fills = parameters.get("height") or parameters.get("sizing_mode") != "stretch_width"
+            parameters.setdefault("frame_height", 0 if fills else 420)
+        parameters.setdefault("land", coastlines(parameters.get("detail", DETAILS[0])))
+        super().__init__(**parameters)
+
+    @param.depends("detail", watch=True)
+    def _send_finer_coastlines(self) -> None:
+        self.land = coastlines(self.detail)

@@ -1,0 +1,282 @@
+// The picture: the field, the coastlines, the view and how they are painted.
+
+async function readField(raw) {
+  if (!raw || !raw.data) return null;
+  const { width, height } = raw;
+  const levels =
+    raw.encoding === "raw"
+      ? Uint8Array.from(atob(raw.data), (letter) => letter.charCodeAt(0))
+      : await inflate(raw.data);
+  const colors = Uint8Array.from(atob(raw.colors), (letter) => letter.charCodeAt(0));
+  const eastward = raw.lon[1] >= raw.lon[0];
+  const southward = raw.lat[1] <= raw.lat[0];
+  const stepOf = (pair, size) => (size > 1 ? Math.abs(pair[1] - pair[0]) / (size - 1) : 0);
+  let stepX = stepOf(raw.lon, width);
+  let stepY = stepOf(raw.lat, height);
+  stepX = stepX || stepY || 1;
+  stepY = stepY || stepX;
+  const field = {
+    ...raw,
+    levels: new Uint8Array(width * height), // north-west cell first
+    west: Math.min(...raw.lon),
+    north: Math.max(...raw.lat),
+    stepX,
+    stepY,
+    cyclic: stepX * width > 360 - stepX / 2,
+    rgb: colors,
+  };
+  // A cyclic field carries one column more at each end, so that no seam shows.
+  const margin = field.cyclic ? 1 : 0;
+  const image = new ImageData(width + 2 * margin, height);
+  for (let row = 0; row < height; row += 1) {
+    const source = (southward ? row : height - 1 - row) * width;
+    for (let column = 0; column < width; column += 1) {
+      field.levels[row * width + column] = levels[source + (eastward ? column : width - 1 - column)];
+    }
+    for (let x = 0; x < image.width; x += 1) {
+      const level = field.levels[row * width + ((x - margin + width) % width)];
+      if (level === 255) continue;
+      const at = (row * image.width + x) * 4;
+      image.data.set(colors.subarray(level * 3, level * 3 + 3), at);
+      image.data[at + 3] = 255;
+    }
+  }
+  field.margin = margin;
+  field.image = element("canvas", { width: image.width, height });
+  field.image.getContext("2d").putImageData(image, 0, 0);
+  field.extent = [
+    field.west - stepX / 2,
+    Math.max(-90, field.north - stepY * (height - 0.5)),
+    field.cyclic ? field.west - stepX / 2 + 360 : field.west + stepX * (width - 0.5),
+    Math.min(90, field.north + stepY / 2),
+  ];
+  return field;
+}
+
+function levelAt(field, longitude, latitude) {
+  const row = Math.round((field.north - latitude) / field.stepY);
+  const offset = longitude - (field.west - field.stepX / 2);
+  const column = Math.floor((offset - 360 * Math.floor(offset / 360)) / field.stepX);
+  if (row < 0 || row >= field.height || column < 0 || column >= field.width) return 255;
+  return field.levels[row * field.width + column];
+}
+
+async function readLand(text) {
+  if (!text) return null;
+  const topology = JSON.parse(new TextDecoder().decode(await inflate(text)));
+  const { scale, translate } = topology.transform;
+  const arcs = topology.arcs.map((arc) => {
+    let x = 0;
+    let y = 0;
+    return arc.map(([dx, dy]) => {
+      x += dx;
+      y += dy;
+      return [x * scale[0] + translate[0], y * scale[1] + translate[1]];
+    });
+  });
+  const uses = new Array(arcs.length).fill(0);
+  const eachRing = (geometries, visit) => {
+    for (const { type, arcs: parts } of geometries) {
+      for (const polygon of type === "Polygon" ? [parts] : parts) polygon.forEach(visit);
+    }
+  };
+  eachRing(topology.objects.countries.geometries, (ring) => {
+    for (const arc of ring) uses[arc < 0 ? ~arc : arc] += 1;
+  });
+  const land = new Path2D();
+  eachRing(topology.objects.land.geometries, (ring) => {
+    let first = true;
+    for (const arc of ring) {
+      const points = arc < 0 ? [...arcs[~arc]].reverse() : arcs[arc];
+      for (const [x, y] of first ? points : points.slice(1)) {
+        if (first) land.moveTo(x, y);
+        else land.lineTo(x, y);
+        first = false;
+      }
+    }
+    land.closePath();
+  });
+  const coasts = new Path2D();
+  const borders = new Path2D();
+  // The data is cut at the date line and the pole: those cuts are no coasts.
+  const cut = (a, b) => (Math.abs(a[0]) > 179.99 && Math.abs(b[0]) > 179.99) || (a[1] < -89.9 && b[1] < -89.9);
+  arcs.forEach((points, index) => {
+    const path = uses[index] > 1 ? borders : coasts;
+    path.moveTo(...points[0]);
+    for (let i = 1; i < points.length; i += 1) {
+      if (cut(points[i - 1], points[i])) path.moveTo(...points[i]);
+      else path.lineTo(...points[i]);
+    }
+  });
+  return { land, coasts, borders };
+}
+
+class View {
+  constructor() {
+    Object.assign(this, { lon: 0, lat: 0, scale: 2, squeeze: 1, width: 1, height: 1 });
+  }
+  x(longitude) {
+    return this.width / 2 + (longitude - this.lon) * this.scale * this.squeeze;
+  }
+  y(latitude) {
+    return this.height / 2 - (latitude - this.lat) * this.scale;
+  }
+  place(x, y) {
+    return [
+      this.lon + (x - this.width / 2) / (this.scale * this.squeeze),
+      clamp(this.lat - (y - this.height / 2) / this.scale, -90, 90),
+    ];
+  }
+  smallest() {
+    return Math.min(this.width / (360 * this.squeeze), this.height / 180);
+  }
+  settle() {
+    this.scale = clamp(this.scale, this.smallest(), 4000);
+    const reach = Math.max(0, 90 - this.height / 2 / this.scale);
+    this.lat = clamp(this.lat, -reach, reach);
+    return this;
+  }
+  fit([west, south, east, north], margin = 0.06) {
+    const whole = north - south > 100 || east - west > 200;
+    // Away from the equator a degree of longitude is shorter: regions keep their shape.
+    this.squeeze = whole ? 1 : Math.max(0.25, Math.cos(((north + south) / 2) * (Math.PI / 180)));
+    const room = whole ? 1 : 1 - 2 * margin;
+    this.lon = (west + east) / 2;
+    this.lat = (south + north) / 2;
+    this.scale = Math.min(
+      (this.width * room) / (Math.max(east - west, 0.05) * this.squeeze),
+      (this.height * room) / Math.max(north - south, 0.05),
+    );
+    return this.settle();
+  }
+  zoom(factor, x = this.width / 2, y = this.height / 2) {
+    const before = this.place(x, y);
+    this.scale *= factor;
+    this.settle();
+    const after = this.place(x, y);
+    this.lon += before[0] - after[0];
+    this.lat += before[1] - after[1];
+    return this.settle();
+  }
+  bounds() {
+    const [west, north] = this.place(0, 0);
+    const [east, south] = this.place(this.width, this.height);
+    return [west, south, east, north].map((value) => round(value));
+  }
+  // Whole turns that bring a longitude next to the middle of the view.
+  turns(longitude) {
+    return 360 * Math.round((this.lon - longitude) / 360);
+  }
+  copies(west, east) {
+    const [left] = this.place(0, 0);
+    const [right] = this.place(this.width, 0);
+    const found = [];
+    for (let k = Math.ceil((left - east) / 360); k <= Math.floor((right - west) / 360); k += 1) found.push(360 * k);
+    return found;
+  }
+}
+
+function paint(canvas, view, field, land, style) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [Math.round(view.width * ratio), Math.round(view.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d");
+  const color = (name) => style.getPropertyValue(`--bh-${name}`).trim();
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.fillStyle = color("outside");
+  pen.fillRect(0, 0, view.width, view.height);
+  pen.save();
+  pen.beginPath();
+  pen.rect(0, view.y(90), view.width, 180 * view.scale);
+  pen.clip();
+  pen.fillStyle = color("water");
+  pen.fillRect(0, 0, view.width, view.height);
+  const across = view.scale * view.squeeze;
+  const paths = { land: new Path2D(), coasts: new Path2D(), borders: new Path2D() };
+  for (const turn of land ? view.copies(-180, 180) : []) {
+    const matrix = new DOMMatrix([across, 0, 0, -view.scale, view.x(turn), view.y(0)]);
+    for (const name of Object.keys(paths)) paths[name].addPath(land[name], matrix);
+  }
+  pen.fillStyle = color("land");
+  pen.fill(paths.land);
+  if (field) {
+    pen.imageSmoothingEnabled = field.stepX * across < CRISP_CELL;
+    pen.imageSmoothingQuality = "high";
+    const left = field.west - field.stepX * (0.5 + field.margin);
+    const top = view.y(field.north + field.stepY / 2);
+    for (const turn of view.copies(left, left + field.stepX * field.image.width)) {
+      pen.drawImage(
+        field.image,
+        view.x(left + turn),
+        top,
+        field.stepX * field.image.width * across,
+        field.stepY * field.height * view.scale,
+      );
+    }
+  }
+  pen.lineJoin = "round";
+  paintGraticule(pen, view, color);
+  const stroke = (path, name, size, dash = []) => {
+    pen.setLineDash(dash);
+    pen.strokeStyle = color(name);
+    pen.lineWidth = size;
+    pen.stroke(path);
+  };
+  stroke(paths.borders, "border", 0.7, [3, 2]);
+  if (field) stroke(paths.coasts, "halo", 2.2);
+  stroke(paths.coasts, "coast", 0.9);
+  pen.setLineDash([]);
+  pen.restore();
+  labelGraticule(pen, view, color);
+}
+
+function graticule(view) {
+  const steps = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60];
+  const step = steps.find((value) => value * view.scale * view.squeeze >= 80) || 60;
+  const [west, south, east, north] = view.bounds();
+  const lines = (from, to) => {
+    const found = [];
+    for (let i = Math.ceil(from / step - 1e-9); i * step <= to + 1e-9; i += 1) found.push(round(i * step, 3));
+    return found;
+  };
+  return { step, longitudes: lines(west, east), latitudes: lines(south, north).filter((value) => Math.abs(value) < 90) };
+}
+
+function paintGraticule(pen, view, color) {
+  const { longitudes, latitudes } = graticule(view);
+  pen.beginPath();
+  for (const longitude of longitudes) {
+    pen.moveTo(view.x(longitude), view.y(90));
+    pen.lineTo(view.x(longitude), view.y(-90));
+  }
+  for (const latitude of latitudes) {
+    pen.moveTo(0, view.y(latitude));
+    pen.lineTo(view.width, view.y(latitude));
+  }
+  pen.strokeStyle = color("grid");
+  pen.lineWidth = 1;
+  pen.stroke();
+}
+
+function labelGraticule(pen, view, color) {
+  const { step, longitudes, latitudes } = graticule(view);
+  const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+  pen.font = "10.5px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
+  pen.strokeStyle = color("label-halo");
+  pen.fillStyle = color("label");
+  pen.lineWidth = 3;
+  const write = (text, x, y) => {
+    pen.strokeText(text, x, y);
+    pen.fillText(text, x, y);
+  };
+  pen.textAlign = "center";
+  for (const longitude of longitudes) {
+    const x = view.x(longitude);
+    if (x > 60 && x < view.width - 190) write(longitudeText(longitude, digits), x, view.height - 7);
+  }
+  pen.textAlign = "right";
+  for (const latitude of latitudes) {
+    const y = view.y(latitude);
+    if (y > 150 && y < view.height - 24) write(latitudeText(latitude, digits), view.width - 7, y + 3.5);
+  }
+}
