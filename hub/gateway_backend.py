@@ -1,0 +1,104 @@
+"""Dask clusters as processes of this machine, within each user's plan."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dask_gateway_server.backends.base import PublicException
+from dask_gateway_server.backends.db_base import JobStatus
+from dask_gateway_server.backends.local import UnsafeLocalBackend
+from traitlets import Unicode
+
+from .plans import plan_of
+
+_LOG_LINES = 20
+
+
+class PlanBackend(UnsafeLocalBackend):
+    """The gateway's local backend with a limit per user and without its dashboards.
+
+    The gateway itself limits a cluster, not a user.  Its Dask dashboards would be open to
+    everybody who knows a cluster's name, so they are off.
+    """
+
+    homes = Unicode(help="The folder of the users' homes.", config=True)
+
+    async def process_cluster_options(self, user: Any, request: Any) -> Any:
+        """Refuse a cluster that the user's plan does not allow; trim one that is too large."""
+        plan = plan_of(user.groups)
+        mine = [each for each in self.db.active_clusters() if each.username == user.name]
+        free = plan.workers - sum(each.config.cluster_max_workers or 0 for each in mine)
+        if len(mine) >= plan.clusters or free < 1:
+            raise PublicException(
+                f"Your plan ({plan.name}) allows {plan.clusters} clusters and {plan.workers} "
+                f"workers at once; you have {len(mine)} clusters for "
+                f"{plan.workers - free} workers. Shut one down first."
+            )
+        options, config = await super().process_cluster_options(user, request)
+        config.cluster_max_workers = min(free, config.cluster_max_workers or free)
+        return options, config
+
+    def get_env(self, cluster: Any) -> dict[str, str]:
+        """The environment of scheduler and workers: the lake's address, but nobody's token."""
+        home = Path(self.homes) / cluster.username
+        # A client in a job's kernel speaks to the scheduler with the worker's certificate.
+        certificate, key = self.get_tls_paths(cluster)
+        return {
+            **super().get_env(cluster),
+            "HOME": str(home if home.is_dir() else cluster.state["workdir"]),
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": certificate,
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": key,
+        }
+
+    def get_scheduler_command(self, cluster: Any) -> list[str]:
+        """The scheduler's command, without a dashboard."""
+        return [*_without_dashboard(super().get_scheduler_command(cluster))]
+
+    def get_worker_command(
+        self, cluster: Any, worker_name: str, scheduler_address: str | None = None
+    ) -> list[str]:
+        """The worker's command: one notebook at a time, scratch files in the cluster's folder."""
+        command = super().get_worker_command(cluster, worker_name, scheduler_address)
+        return [
+            *_without_dashboard(command),
+            "--resources",
+            "kernel=1",
+            "--local-directory",
+            cluster.state["workdir"],
+            # Ends by itself when the scheduler has gone for a minute.
+            "--death-timeout",
+            "60",
+        ]
+
+    async def stop_process(self, pid: int) -> None:
+        """Stop a scheduler or worker, and never a stranger that got its number later."""
+        if _is_dask(pid):
+            await super().stop_process(pid)
+
+    async def do_stop_cluster(self, cluster: Any) -> None:
+        """Stop a cluster; when it failed, its scheduler's last words go to the log."""
+        workdir = cluster.state.get("workdir")
+        if workdir and cluster.target == JobStatus.FAILED:
+            for path in sorted(Path(self.get_logs_directory(workdir)).glob("*.log")):
+                tail = path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+                self.log.warning(
+                    "Cluster %s failed; the end of %s:\n%s",
+                    cluster.name,
+                    path.name,
+                    "\n".join(tail),
+                )
+        await super().do_stop_cluster(cluster)
+
+
+def _without_dashboard(command: Sequence[str]) -> list[str]:
+    at = command.index("--dashboard-address")
+    return [*command[:at], "--no-dashboard", *command[at + 2 :]]
+
+
+def _is_dask(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "dask" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
