@@ -38,7 +38,7 @@ class MapView(AnyWidgetComponent):
     message = param.String(default="", doc="One line under the map.")
     theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
     frame_height = param.Integer(default=420, bounds=(0, None), doc="Pixels; 0 fills the place.")
-    land = param.String(default="", doc="Packed coastlines.", precedence=-1)
+    land = param.String(default="", doc="Packed coastlines; the component sets it itself.")
     detail = param.Integer(default=DETAILS[0], doc="The coastlines' scale that the view wants.")
 
     _esm: ClassVar[str] = module()
