@@ -114,10 +114,16 @@ class SqliteEventLog(EventLog):
         limit: int = PAGE,
         where: EventFilter | None = None,
         reader: Reader | None = None,
+        largest: int | None = None,
     ) -> list[Stored]:
-        """As :meth:`read`, but undecoded: what a service passes on needs no decoding."""
+        """As :meth:`read`, but undecoded: what a service passes on needs no decoding.
+
+        A page of ``largest`` bytes ends there, though more events may follow.
+        """
         with self._reading() as connection:
-            return select(connection, after=after, limit=limit, where=where, reader=reader)
+            return select(
+                connection, after=after, limit=limit, where=where, reader=reader, largest=largest
+            )
 
     def last(self) -> int:
         """The highest sequence number in the log; 0 when it is empty."""

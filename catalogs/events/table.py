@@ -95,14 +95,29 @@ def select(
     limit: int,
     where: EventFilter | None,
     reader: Reader | None,
+    largest: int | None = None,
 ) -> list[Stored]:
-    """Rows above ``after`` that fulfil ``where`` and that ``reader`` may see, oldest first."""
+    """Rows above ``after`` that fulfil ``where`` and that ``reader`` may see, oldest first.
+
+    The page ends early with the row that brings its bodies to ``largest`` bytes.
+    """
     conditions, values = _conditions(after, where, reader)
     statement = (
         f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(conditions)} "  # noqa: S608 - constants
         "ORDER BY sequence LIMIT ?"
     )
-    return [Stored._make(row) for row in connection.execute(statement, (*values, limit))]
+    cursor = connection.execute(statement, (*values, limit))
+    if largest is None:
+        return [Stored._make(row) for row in cursor]
+    rows: list[Stored] = []
+    size = 0
+    for row in map(Stored._make, cursor):
+        rows.append(row)
+        size += len(row.body)
+        if size >= largest:
+            cursor.close()
+            break
+    return rows
 
 
 def last(connection: sqlite3.Connection) -> int:
