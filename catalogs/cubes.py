@@ -91,17 +91,6 @@ def new_repository(path: Path) -> Generator[icechunk.Repository]:
         raise
 
 
-@contextlib.contextmanager
-def next_version(repository: icechunk.Repository) -> Generator[icechunk.Repository]:
-    """Write into an existing repository; when the block fails, its loose chunks are deleted."""
-    try:
-        yield repository
-    except BaseException:
-        with contextlib.suppress(icechunk.IcechunkError):
-            repository.garbage_collect(datetime.now(UTC))
-        raise
-
-
 def head(repository: icechunk.Repository) -> str:
     """The newest snapshot."""
     return repository.lookup_branch(BRANCH)
@@ -204,16 +193,14 @@ def write_cube(lake: Lake, dataset: xr.Dataset, record: Record) -> Record:
             return establish(lake, face, write)
         refuse_stranger(repository, face)
         announce(lake, face.id, repository)
-        with next_version(repository):
-            announced = write(repository)
-        lake.store.record(announced)
-    return announced
+        return advance(lake, repository, write)
 
 
-def fill(session: icechunk.Session, dataset: xr.Dataset) -> None:
+def fill(session: icechunk.Session, dataset: xr.Dataset, *, steps: bool = False) -> None:
     """Replace what the session's store holds by a Dataset that :func:`storable` returned.
 
-    Lazy numbers are written by the workers that compute them.
+    Lazy numbers are written by the workers that compute them.  For ``steps`` see
+    :func:`~boathouse.catalogs.encoding.encoding_of`.
     """
     lazy = [
         name
@@ -222,7 +209,7 @@ def fill(session: icechunk.Session, dataset: xr.Dataset) -> None:
     ]
     rest = [name for name, array in dataset.variables.items() if array.chunks and name not in lazy]
     dataset = dataset.assign(dict(dataset[rest].compute().variables))
-    encoding = encoding_of(dataset)
+    encoding = encoding_of(dataset, steps=steps)
     # icechunk.xarray.to_icechunk would do this, but icechunk 1.1 calls a signature that
     # xarray 2026 no longer has.
     fork = session.fork() if lazy else session
@@ -256,6 +243,36 @@ def establish(
         shutil.rmtree(path)
         raise
     return record
+
+
+def advance(
+    lake: Lake, repository: icechunk.Repository, write: Callable[[icechunk.Repository], Record]
+) -> Record:
+    """Let ``write`` commit a further version and announce it.
+
+    Called under the lock.  When the writing fails or the store refuses, the branch is as
+    it was and loose chunks are deleted.  When the store does not answer, the commit stays:
+    the next writer or the next start announces it.
+    """
+    before = head(repository)
+    try:
+        record = write(repository)
+    except BaseException:
+        delete_loose_chunks(repository)
+        raise
+    try:
+        lake.store.record(record)
+    except (BadRequest, Conflict, Forbidden):
+        repository.reset_branch(BRANCH, before)
+        delete_loose_chunks(repository)
+        raise
+    return record
+
+
+def delete_loose_chunks(repository: icechunk.Repository) -> None:
+    """Delete what no snapshot refers to; called under the lock, so nobody is writing."""
+    with contextlib.suppress(icechunk.IcechunkError):
+        repository.garbage_collect(datetime.now(UTC))
 
 
 def refuse_taken_name(lake: Lake, face: Collection) -> None:

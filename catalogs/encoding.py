@@ -45,12 +45,17 @@ def _json(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
-def encoding_of(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """How each variable is stored: its chunks, and times as whole seconds where they are."""
+def encoding_of(dataset: xr.Dataset, *, steps: bool = False) -> dict[str, dict[str, Any]]:
+    """How each variable is stored: its chunks, and times as whole seconds where they are.
+
+    With ``steps`` each step along the leading dimension ``time`` is a chunk of its own.
+    """
     encoding: dict[str, dict[str, Any]] = {}
     for name, array in dataset.variables.items():
         told: dict[str, Any] = {}
-        if array.ndim:
+        if array.ndim > 1 and steps and array.dims[0] == "time":
+            told["chunks"] = (1, *chunks_of(array.shape[1:], array.dtype.itemsize))
+        elif array.ndim:
             told["chunks"] = chunks_of(array.shape, array.dtype.itemsize)
         if array.dtype.kind == "M":
             values = array.values

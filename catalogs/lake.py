@@ -85,7 +85,9 @@ class Lake:
         return self.root / ".boathouse"
 
     def close(self) -> None:
-        """Close store and log."""
+        """Close store and log; the next ``open_lake`` of the folder opens them anew."""
+        if _open.get(self.root) is self:
+            del _open[self.root]
         self.store.close()
         self.log.close()
 
