@@ -1,31 +1,58 @@
 // The drawing: shapes as Python has them, and their editing with pointer and keyboard.
 
-// Inside the map a shape is {type, points: [[lon, lat], ...], holes}; a box has two points.
-function fromShape(raw) {
-  if (!raw || !raw.type) return null;
-  const longitudeFirst = raw.axes && /^(lon|x$)/i.test(raw.axes[0]);
-  const flip = (pair) => (longitudeFirst ? [pair[0], pair[1]] : [pair[1], pair[0]]);
-  if (raw.type === "Polygon") {
-    return { type: "Polygon", points: raw.points.map(flip), holes: (raw.holes || []).map((ring) => ring.map(flip)) };
+// Inside the map a shape is {type, points: [[lon, lat], ...], others, holes}.  A box has two points;
+// `others` are further outer rings, which are shown and not edited.
+const LONGITUDE = /^(lon|lng|x$)/i;
+const LATITUDE = /^(lat|y$)/i;
+
+// The part of a shape that lies on the map; the rest of a product is for the sliders.
+function fromShape(raw, names = ["latitude", "longitude"]) {
+  const isLatitude = (axis) => axis === names[0] || LATITUDE.test(axis);
+  const isLongitude = (axis) => axis === names[1] || LONGITUDE.test(axis);
+  let latitudes = null;
+  let longitudes = null;
+  const range = (axis, pair) => {
+    if (isLatitude(axis)) latitudes = pair.map(Number);
+    else if (isLongitude(axis)) longitudes = pair.map(Number);
+  };
+  for (const part of !raw?.type ? [] : raw.type === "Product" ? raw.shapes : [raw]) {
+    if (part.type === "Polygon" && part.axes.every((axis) => isLatitude(axis) || isLongitude(axis))) {
+      const swapped = isLatitude(part.axes[0]);
+      const read = (ring) => ring.map(([a, b]) => (swapped ? [b, a] : [a, b]));
+      const [points, ...others] = (Array.isArray(part.points[0][0]) ? part.points : [part.points]).map(read);
+      return { type: "Polygon", points, others, holes: (part.holes || []).map(read) };
+    }
+    if (part.type === "Box") Object.entries(part.ranges).forEach(([axis, pair]) => range(axis, pair));
+    if (part.type === "Span") range(part.axis, [part.lower, part.upper]);
   }
-  if (raw.type === "Box") return { type: "Box", points: [flip(raw.lower), flip(raw.upper)], holes: [] };
-  return null;
+  if (!latitudes && !longitudes) return null;
+  const [south, north] = latitudes || [-90, 90];
+  const [west, east] = longitudes || [-180, 180];
+  return newBox([[west, south], [east, north]]);
 }
 
-function toShape(shape, axes) {
+function toShape(shape, [latitude, longitude]) {
   if (!shape) return {};
   // Whole turns are taken off, so that a shape drawn after much panning has usual longitudes.
   const west = Math.min(...shape.points.map((point) => point[0]));
   const turns = 360 * Math.floor((west + 180) / 360);
-  const flip = ([longitude, latitude]) => [round(latitude), round(longitude - turns)];
+  const place = ([x, y]) => [round(y), round(x - turns)];
   if (shape.type === "Box") {
-    const [lower, upper] = corners(shape.points);
-    return { type: "Box", axes, lower: flip(lower), upper: flip(upper) };
+    const [[south, left], [north, right]] = corners(shape.points).map(place);
+    return { type: "Box", ranges: { [latitude]: [south, north], [longitude]: [left, right] } };
   }
-  const polygon = { type: "Polygon", axes, points: shape.points.map(flip) };
-  if (shape.holes.length) polygon.holes = shape.holes.map((ring) => ring.map(flip));
-  return polygon;
+  const write = (ring) => ring.map(place);
+  const rings = [shape.points, ...shape.others].map(write);
+  return {
+    type: "Polygon",
+    axes: [latitude, longitude],
+    points: rings.length > 1 ? rings : rings[0],
+    holes: shape.holes.map(write),
+  };
 }
+
+const newBox = (points) => ({ type: "Box", points, others: [], holes: [] });
+const newPolygon = (points) => ({ type: "Polygon", points, others: [], holes: [] });
 
 const corners = ([a, b]) => [
   [Math.min(a[0], b[0]), Math.min(a[1], b[1])],
@@ -56,7 +83,11 @@ class Drawing {
   }
 
   // ---- what is there
-  show(shape) {
+  // Python's shape comes in place of ours; ours can be had back by undo.
+  replace(shape) {
+    this.draft = null;
+    this.grip = null;
+    if (this.shape) this.history.push(this.shape);
     this.shape = shape;
     this.refresh();
   }
@@ -110,7 +141,7 @@ class Drawing {
     if (!this.draft || this.draft.type !== "Polygon" || this.draft.points.length < 3) return;
     const { points } = this.draft;
     this.draft = null;
-    this.change({ type: "Polygon", points, holes: [] });
+    this.change(newPolygon(points));
   }
   startBox(x, y) {
     const corner = this.host.view.place(x, y);
@@ -123,7 +154,7 @@ class Drawing {
     this.draft = null;
     const points = corners([from, to]);
     if (points[0][0] === points[1][0] || points[0][1] === points[1][1]) return this.refresh();
-    return this.change({ type: "Box", points, holes: [] });
+    return this.change(newBox(points));
   }
   point(x, y) {
     if (!this.draft) return;
@@ -133,7 +164,8 @@ class Drawing {
 
   // ---- corners of the finished shape
   editable() {
-    return this.shape && !this.draft && this.host.mode() !== "view" && ringOf(this.shape).length <= MOST_HANDLES;
+    if (!this.shape || this.draft || this.host.mode() === "view") return false;
+    return !this.shape.others.length && this.shape.points.length <= MOST_HANDLES;
   }
   grab(index, between) {
     const copy = { ...this.shape, points: this.shape.points.map((point) => [...point]) };
@@ -189,7 +221,7 @@ class Drawing {
     const at = ([longitude, latitude]) => `${round(view.x(longitude + turns), 1)} ${round(view.y(latitude), 1)}`;
     const path = (ring) => `M${ring.map(at).join("L")}Z`;
     const { fill, halo, draft, handles } = this.parts;
-    fill.setAttribute("d", this.shape ? [ringOf(this.shape), ...this.shape.holes].map(path).join("") : "");
+    fill.setAttribute("d", this.shape ? [ringOf(this.shape), ...this.shape.others, ...this.shape.holes].map(path).join("") : "");
     let line = "";
     if (this.draft) {
       const { type, points, cursor } = this.draft;

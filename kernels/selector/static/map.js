@@ -250,11 +250,12 @@ class MapWidget {
     this.invalidate();
   }
   applyShape(raw) {
-    if (same(raw || {}, this.written || {})) return;
+    // Python gives back what was drawn here (perhaps with ranges): that is no news.
+    const shape = fromShape(raw, this.axisNames());
+    if (same(shape, fromShape(this.written, this.axisNames()))) return;
     this.written = raw;
-    this.drawing.draft = null;
-    this.drawing.history = [];
-    this.drawing.show(fromShape(raw));
+    this.pointer = null;
+    this.drawing.replace(shape);
     this.invalidate();
   }
   applyBounds(bounds) {
@@ -285,10 +286,13 @@ class MapWidget {
 
   // ---- state that goes out
   commit(shape) {
-    this.written = toShape(shape, this.field?.axes || ["latitude", "longitude"]);
+    this.written = toShape(shape, this.axisNames());
     this.save({ shape: this.written });
     if (shape && this.get("mode") !== "pan") this.setMode("pan");
     this.invalidate();
+  }
+  axisNames() {
+    return this.get("field")?.axes || ["latitude", "longitude"];
   }
   setMode(mode) {
     this.save({ mode });

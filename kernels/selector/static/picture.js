@@ -45,9 +45,9 @@ async function readField(raw) {
   field.image = element("canvas", { width: image.width, height });
   field.image.getContext("2d").putImageData(image, 0, 0);
   field.extent = [
-    field.west - stepX / 2,
+    field.cyclic ? -180 : field.west - stepX / 2,
     Math.max(-90, field.north - stepY * (height - 0.5)),
-    field.cyclic ? field.west - stepX / 2 + 360 : field.west + stepX * (width - 0.5),
+    field.cyclic ? 180 : field.west + stepX * (width - 0.5),
     Math.min(90, field.north + stepY / 2),
   ];
   return field;
@@ -84,22 +84,33 @@ async function readLand(text) {
     for (const arc of ring) uses[arc < 0 ? ~arc : arc] += 1;
   });
   const land = new Path2D();
+  const reach = [-180, 180];
   eachRing(topology.objects.land.geometries, (ring) => {
-    let first = true;
+    // A ring that crosses the date line goes on beyond it; one around the pole closes over the pole.
+    let turns = 0;
+    let last = null;
     for (const arc of ring) {
       const points = arc < 0 ? [...arcs[~arc]].reverse() : arcs[arc];
-      for (const [x, y] of first ? points : points.slice(1)) {
-        if (first) land.moveTo(x, y);
-        else land.lineTo(x, y);
-        first = false;
+      for (const [x, y] of last ? points.slice(1) : points) {
+        if (last && Math.abs(x + turns - last) > 180) turns += x + turns > last ? -360 : 360;
+        if (last === null) land.moveTo(x, y);
+        else land.lineTo(x + turns, y);
+        last = x + turns;
+        reach[0] = Math.min(reach[0], last);
+        reach[1] = Math.max(reach[1], last);
       }
+    }
+    if (turns) {
+      land.lineTo(last, -90);
+      land.lineTo(last - turns, -90);
     }
     land.closePath();
   });
   const coasts = new Path2D();
   const borders = new Path2D();
-  // The data is cut at the date line and the pole: those cuts are no coasts.
-  const cut = (a, b) => (Math.abs(a[0]) > 179.99 && Math.abs(b[0]) > 179.99) || (a[1] < -89.9 && b[1] < -89.9);
+  // Jumps over the date line and the edge at the pole are no coasts.
+  const cut = (a, b) =>
+    Math.abs(a[0] - b[0]) > 180 || (Math.abs(a[0]) > 179.99 && Math.abs(b[0]) > 179.99) || (a[1] < -89.9 && b[1] < -89.9);
   arcs.forEach((points, index) => {
     const path = uses[index] > 1 ? borders : coasts;
     path.moveTo(...points[0]);
@@ -108,7 +119,7 @@ async function readLand(text) {
       else path.lineTo(...points[i]);
     }
   });
-  return { land, coasts, borders };
+  return { land, coasts, borders, reach };
 }
 
 class View {
@@ -193,7 +204,7 @@ function paint(canvas, view, field, land, style) {
   pen.fillRect(0, 0, view.width, view.height);
   const across = view.scale * view.squeeze;
   const paths = { land: new Path2D(), coasts: new Path2D(), borders: new Path2D() };
-  for (const turn of land ? view.copies(-180, 180) : []) {
+  for (const turn of land ? view.copies(...land.reach) : []) {
     const matrix = new DOMMatrix([across, 0, 0, -view.scale, view.x(turn), view.y(0)]);
     for (const name of Object.keys(paths)) paths[name].addPath(land[name], matrix);
   }
@@ -223,8 +234,8 @@ function paint(canvas, view, field, land, style) {
     pen.stroke(path);
   };
   stroke(paths.borders, "border", 0.7, [3, 2]);
-  if (field) stroke(paths.coasts, "halo", 2.2);
-  stroke(paths.coasts, "coast", 0.9);
+  if (field) stroke(paths.coasts, "halo", 2.4);
+  stroke(paths.coasts, "coast", 0.8);
   pen.setLineDash([]);
   pen.restore();
   labelGraticule(pen, view, color);
@@ -264,7 +275,7 @@ function labelGraticule(pen, view, color) {
   pen.font = "10.5px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
   pen.strokeStyle = color("label-halo");
   pen.fillStyle = color("label");
-  pen.lineWidth = 3;
+  pen.lineWidth = 2.5;
   const write = (text, x, y) => {
     pen.strokeText(text, x, y);
     pen.fillText(text, x, y);
@@ -272,11 +283,11 @@ function labelGraticule(pen, view, color) {
   pen.textAlign = "center";
   for (const longitude of longitudes) {
     const x = view.x(longitude);
-    if (x > 60 && x < view.width - 190) write(longitudeText(longitude, digits), x, view.height - 7);
+    if (x > 60 && x < view.width - 50) write(longitudeText(longitude, digits), x, view.height - 7);
   }
   pen.textAlign = "right";
   for (const latitude of latitudes) {
     const y = view.y(latitude);
-    if (y > 150 && y < view.height - 24) write(latitudeText(latitude, digits), view.width - 7, y + 3.5);
+    if (y > 48 && y < view.height - 24) write(latitudeText(latitude, digits), view.width - 7, y + 3.5);
   }
 }
