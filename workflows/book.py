@@ -40,9 +40,10 @@ class Book:
         self.path = path
         self._lock = threading.RLock()
         self._database = open_database(path, SCHEMA + schema)
-        #: Notified after every change, also by :meth:`look` for those of other processes.
-        self.changed = threading.Condition()
-        self._version = self._data_version()
+        self._changed = threading.Condition()
+        #: Grows with every change, also with those of other processes that :meth:`look` finds.
+        self.version = 0
+        self._seen = self._data_version()
         self._rules: list[Rule] | None = None
 
     def close(self) -> None:
@@ -51,13 +52,24 @@ class Book:
             self._database.close()
 
     def look(self) -> None:
-        """Wake who waits on :attr:`changed` when another process has written."""
+        """Notice what other processes have written."""
         with self._lock:
-            version = self._data_version()
-            if version == self._version:
+            seen = self._data_version()
+            if seen == self._seen:
                 return
-            self._version = version
-        self._wake()
+            self._seen = seen
+        self.wake()
+
+    def wait(self, version: int, timeout: float) -> None:
+        """Wait until :attr:`version` is not the given one any more, or for ``timeout`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != version, timeout=timeout)
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        with self._changed:
+            self.version += 1
+            self._changed.notify_all()
 
     def cursor(self) -> int | None:
         """The last event that was looked at; None before the first."""
@@ -107,7 +119,8 @@ class Book:
 
     def sent(self, number: int) -> None:
         """Forget pending events up to this number, which the log has."""
-        with self._write():
+        # Nobody waits for this, so nobody is woken.
+        with self._lock, transaction(self._database):
             self._database.execute("delete from outbox where number<=?", (number,))
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
@@ -122,11 +135,7 @@ class Book:
                 return
             with transaction(self._database):
                 yield
-        self._wake()
-
-    def _wake(self) -> None:
-        with self.changed:
-            self.changed.notify_all()
+        self.wake()
 
     def _data_version(self) -> int:
         return self._database.execute("pragma data_version").fetchone()[0]

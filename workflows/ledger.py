@@ -130,10 +130,23 @@ class Ledger(Book):
         )
         return [msgspec.json.decode(body, type=Job) for (body,) in rows]
 
-    def open_jobs(self) -> list[Job]:
-        """All jobs that have not ended, oldest first."""
-        rows = self._rows("select body from jobs where not ended order by number")
-        return [msgspec.json.decode(body, type=Job) for (body,) in rows]
+    def open_jobs(self, *, after: int = 0) -> list[tuple[int, Job]]:
+        """Jobs that have not ended, oldest first, each with its number.
+
+        Parameters
+        ----------
+        after : int
+            Only those with a larger number.
+        """
+        rows = self._rows(
+            "select number, body from jobs where not ended and number>? order by number", after
+        )
+        return [(number, msgspec.json.decode(body, type=Job)) for number, body in rows]
+
+    def count_open(self, owner: str) -> int:
+        """How many of a user's jobs have not ended."""
+        rows = self._rows("select count(*) from jobs where owner=? and not ended", owner)
+        return rows[0][0]
 
     # Attempts, as the engine sees them.
 
