@@ -32,15 +32,17 @@ icechunk.set_logs_filter("error")
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Generator[None]:
+def locked(path: Path, *, wait: bool = True) -> Generator[None]:
     """Hold the lock of the repository at ``path``; the system frees it when we die.
+
+    With ``wait`` False a lock that another holds raises ``BlockingIOError``.
 
     icechunk loses commits of concurrent writers in a local folder, so each transaction
     from opening the session to announcing the snapshot happens under this lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with space_for(path.name), (path.parent / f"{path.name}.lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

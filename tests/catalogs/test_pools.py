@@ -1,0 +1,530 @@
+"""Pools: the contract holds, the window moves, nothing is lost or half visible."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boathouse.catalogs.errors import BadRequest, BadStep, Conflict, NotFound
+from boathouse.catalogs.events.event import ITEM_CREATED, ITEM_UPDATED
+from boathouse.catalogs.lake import open_lake
+from boathouse.catalogs.pools import create_pool, open_pool
+from boathouse.catalogs.recovery import recover
+
+
+@pytest.fixture
+def pool(lake, frames):
+    return create_pool("t2m-fresh", template=frames(2), window=4, title="Fresh", lake=lake)
+
+
+def times(dataset: xr.Dataset) -> list[str]:
+    return [str(time)[11:13] for time in np.atleast_1d(dataset["time"].values)]
+
+
+def test_a_new_pool_is_empty_and_in_the_catalog(pool, lake):
+    face = lake.store.collection("t2m-fresh")
+    assert (face.kind, face.location, face.owner) == ("pool", "pools/t2m-fresh", "ann")
+    assert face.properties == {"window": 4, "step_seconds": 3600}
+    assert face.bbox == (-10, 50, 2, 58)
+    assert face.variables["t2m"]["units"] == "K"
+    assert pool.open().sizes["time"] == 0
+    with pytest.raises(NotFound, match="empty"):
+        pool.latest()
+
+
+def test_put_shows_the_step_its_item_and_its_event(pool, lake, frames):
+    arrival = pool.put(frames(1))
+    (item,) = arrival.items
+    assert (item.id, item.datetime) == ("20190301T0000Z", "2019-03-01T00:00:00Z")
+    assert item.properties == {"revision": 1}
+    assert lake.store.item("t2m-fresh", item.id).snapshot == pool.info().snapshot
+    (event,) = lake.log.read()
+    assert event.type == ITEM_CREATED
+    assert event.id == f"{pool.info().snapshot}-{item.id}"
+    assert event.subject == "/collections/t2m-fresh/items/20190301T0000Z"
+    assert (event.owner, event.collection, event.datatime) == ("ann", "t2m-fresh", item.datetime)
+    assert event.data == {
+        "item": item.id,
+        "collection": "t2m-fresh",
+        "snapshot": pool.info().snapshot,
+    }
+    xr.testing.assert_equal(pool.latest().drop_vars("revision").compute(), frames(1).isel(time=0))
+    assert pool.info().interval == (item.datetime, item.datetime)
+    assert pool.latest()["t2m"].attrs["units"] == "K"
+    assert pool.open().attrs["boathouse_collection"] == "t2m-fresh"
+
+
+def test_steps_can_be_named_arrays_and_without_a_time_dimension(pool, frames):
+    pool.put(frames(2).isel(time=1)["t2m"])
+    pool.put(frames(2)["t2m"].transpose("longitude", "time", "latitude"))
+    assert times(pool.open()) == ["00", "01"]
+    assert pool.open()["t2m"].dims == ("time", "latitude", "longitude")
+
+
+def test_the_window_moves_and_takes_items_and_bytes_with_it(pool, lake, frames):
+    data = frames(10)
+    for index in range(10):
+        pool.put(data.isel(time=[index]))
+    assert times(pool.open()) == ["06", "07", "08", "09"]
+    np.testing.assert_array_equal(pool.open()["t2m"], data["t2m"][6:])
+    assert [item.id[9:11] for item in lake.store.items("t2m-fresh")] == ["09", "08", "07", "06"]
+    assert len(lake.log.read()) == 10
+    pool.sweep(keep=timedelta(0))
+    assert times(pool.open()) == ["06", "07", "08", "09"]
+
+
+def test_sweeping_frees_the_disk(lake, frames):
+    big = frames(1).interp(longitude=np.linspace(-10, 2, 400), latitude=np.linspace(50, 58, 300))
+    big = big.astype("f4")
+    pool = create_pool("big", template=big, window=2, step="1h", lake=lake)
+    for hour in range(6):
+        noise = np.random.default_rng(hour).normal(size=big["t2m"].shape).astype("f4")
+        pool.put(
+            big.assign(t2m=big["t2m"].copy(data=noise)).assign_coords(
+                time=big["time"] + np.timedelta64(hour, "h")
+            )
+        )
+    files = lake.root / "pools" / "big" / "chunks"
+    before = sum(1 for _ in files.iterdir())
+    pool.sweep(keep=timedelta(0))
+    after = sum(1 for _ in files.iterdir())
+    assert before - after == 4
+    assert times(pool.open().compute()) == ["04", "05"]
+
+
+def test_since_and_at(pool, frames):
+    pool.put(frames(4))
+    assert times(pool.since("2019-03-01T02:00Z")) == ["02", "03"]
+    assert times(pool.since("2019-03-01T04:00+02:00")) == ["02", "03"]
+    assert times(pool.at("2019-03-01T01:00")) == ["01"]
+    with pytest.raises(NotFound, match="2019-03-01T09:00:00Z; it holds 2019-03-01T00"):
+        pool.at("2019-03-01T09:00")
+    with pytest.raises(BadRequest, match="not a time"):
+        pool.since("yesterday-ish")
+
+
+def test_a_late_step_fills_its_slot_and_a_repeated_one_is_a_revision(pool, lake, frames):
+    data = frames(4)
+    for index in (2, 3, 0):
+        pool.put(data.isel(time=[index]))
+    assert times(pool.open()) == ["00", "02", "03"]
+    corrected = frames(4, seed=9).isel(time=[2])
+    (item,) = pool.put(corrected).items
+    assert item.properties == {"revision": 2}
+    assert lake.log.read()[-1].type == ITEM_UPDATED
+    np.testing.assert_array_equal(pool.at("2019-03-01T02:00")["t2m"], corrected["t2m"][0])
+    assert pool.open()["revision"].values.tolist() == [1, 2, 1]
+    assert pool.open().indexes["time"].is_monotonic_increasing
+
+
+def test_putting_the_same_again_is_harmless(pool, lake, frames):
+    pool.put(frames(2))
+    before = pool.info().snapshot
+    assert pool.put(frames(2)).items == ()
+    assert pool.info().snapshot == before
+    assert len(lake.log.read()) == 2
+
+
+def test_a_step_older_than_the_window(pool, frames):
+    data = frames(8)
+    pool.put(data.isel(time=slice(4, 8)))
+    with pytest.raises(BadStep, match="older than the pool's window") as caught:
+        pool.put(data.isel(time=[3]))
+    assert caught.value.field == "time"
+    arrival = pool.put(frames(8, seed=1).isel(time=[3, 4]))
+    assert arrival.late == ("2019-03-01T03:00:00Z",)
+    assert [item.id for item in arrival.items] == ["20190301T0400Z"]
+
+
+def celsius(ds):
+    return ds.assign(t2m=ds["t2m"].assign_attrs(units="degC"))
+
+
+BREAKS = {
+    "units": (celsius, "t2m", "'t2m' is in 'degC'; the pool keeps it in 'K'"),
+    "no units": (lambda ds: ds.assign(t2m=ds["t2m"].drop_attrs()), "t2m", "'no units'"),
+    "flipped": (
+        lambda ds: ds.isel(latitude=slice(None, None, -1)),
+        "latitude",
+        "runs the other way",
+    ),
+    "shifted": (
+        lambda ds: ds.assign_coords(longitude=ds["longitude"] + 0.5),
+        "longitude",
+        "another grid",
+    ),
+    "cut": (lambda ds: ds.isel(latitude=slice(1, None)), "latitude", "3 values"),
+    "dtype": (lambda ds: ds.astype("f8"), "t2m", "float64; the pool keeps float32"),
+    "renamed": (lambda ds: ds.rename(t2m="temperature"), "t2m", "lacks 't2m'"),
+    "extra": (lambda ds: ds.assign(wind=ds["t2m"]), "wind", "no 'wind'"),
+    "dims": (lambda ds: ds.isel(latitude=0, drop=True), "t2m", "dimensions"),
+    "no coordinate": (lambda ds: ds.drop_vars("latitude"), "latitude", "lacks"),
+    "no time": (lambda ds: ds.isel(time=0, drop=True), "time", "'time'"),
+    "off the grid": (
+        lambda ds: ds.assign_coords(time=ds["time"] + np.timedelta64(10, "m")),
+        "time",
+        "nearest is 2019-03-01T01:00:00Z",
+    ),
+    "a wrong century": (
+        lambda ds: ds.assign_coords(time=ds["time"] + np.timedelta64(36500, "D")),
+        "time",
+        "wrong time",
+    ),
+    "no dates": (lambda ds: ds.assign_coords(time=[3]), "time", "dates"),
+    "twice": (lambda ds: xr.concat([ds, ds], "time"), "time", "twice"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_step_that_breaks_the_contract_changes_nothing(pool, lake, frames, name):
+    pool.put(frames(1))
+    before = pool.info()
+    spoil, field, text = BREAKS[name]
+    with pytest.raises(BadStep) as caught:
+        pool.put(spoil(frames(2, seed=1).isel(time=[1])))
+    assert caught.value.field == field
+    assert text in caught.value.detail
+    assert pool.info() == before
+    assert len(lake.log.read()) == 1
+    pool.put(frames(2, seed=1).isel(time=[1]))
+    assert times(pool.open()) == ["00", "01"]
+
+
+def test_coordinates_that_went_through_float32_are_the_same_grid(pool, frames):
+    step = frames(1)
+    pool.put(step.assign_coords(longitude=step["longitude"].astype("f4")))
+    assert pool.open()["longitude"].dtype == "f8"
+
+
+def test_coordinates_along_time_belong_to_the_step(lake, frames):
+    def sourced(n, start="2019-03-01"):
+        data = frames(n, start)
+        return data.assign_coords(
+            source_time=("time", data["time"].values - np.timedelta64(7, "D")),
+            member=("time", np.arange(n)),
+        )
+
+    pool = create_pool("sourced", template=sourced(2), window=3, lake=lake)
+    for index in range(5):
+        pool.put(sourced(5).isel(time=[index]))
+    opened = pool.open()
+    assert set(opened.coords) >= {"source_time", "member", "revision"}
+    np.testing.assert_array_equal(opened["source_time"], sourced(5)["source_time"][2:])
+    assert opened["member"].values.tolist() == [2, 3, 4]
+    with pytest.raises(BadStep, match="lacks the coordinate 'member'"):
+        pool.put(frames(6).isel(time=[5]))
+
+
+def test_lazy_steps(pool, frames):
+    pool.put(frames(3).chunk(time=1, latitude=2))
+    np.testing.assert_array_equal(pool.open()["t2m"], frames(3)["t2m"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"window": 0}, "window"),
+        ({"name": "Not a name"}, "name"),
+        ({"access": "friends"}, "access"),
+        ({"step": "soon"}, "step"),
+        ({"step": timedelta(milliseconds=10)}, "step"),
+    ],
+)
+def test_create_says_what_is_wrong(lake, frames, arguments, field):
+    with pytest.raises(BadRequest) as caught:
+        create_pool(**{"name": "p", "template": frames(2), "window": 3, "lake": lake, **arguments})
+    assert caught.value.field == field
+    assert lake.store.collections() == []
+
+
+def test_one_step_does_not_say_how_far_apart_steps_are(lake, frames):
+    with pytest.raises(BadRequest, match="step='1h'"):
+        create_pool("p", template=frames(1), window=3, lake=lake)
+    pool = create_pool("p", template=frames(1), window=3, step="1h", lake=lake)
+    assert pool.info().properties["step_seconds"] == 3600
+
+
+def test_names_are_taken_once(pool, lake, frames):
+    with pytest.raises(Conflict, match="open_pool"):
+        create_pool("t2m-fresh", template=frames(2), window=4, lake=lake)
+    with pytest.raises(NotFound):
+        open_pool("none", lake)
+    assert open_pool("t2m-fresh", lake).info() == pool.info()
+
+
+def test_the_picture_of_a_pool_says_how_full_it_is(pool, frames):
+    pool.put(frames(2))
+    assert repr(pool) == "Pool('t2m-fresh', 2 of 4 steps, newest 2019-03-01T01:00:00Z)"
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    order=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 2)), min_size=1, max_size=12),
+    window=st.integers(1, 6),
+)
+def test_any_order_of_puts_gives_what_a_dict_would(tmp_path_factory, frames_of, order, window):
+    """The model: a dict from hour to the last value put, of which the newest window is kept."""
+    lake = open_lake(tmp_path_factory.mktemp("lake"), user="ann")
+    try:
+        pool = create_pool("p", template=frames_of(0, 0), window=window, step="1h", lake=lake)
+        model: dict[int, int] = {}
+        newest = -1
+        for hour, value in order:
+            step = frames_of(hour, value)
+            if newest >= 0 and hour <= newest - window:
+                with pytest.raises(BadStep):
+                    pool.put(step)
+                continue
+            pool.put(step)
+            newest = max(newest, hour)
+            model[hour] = value
+            model = {h: v for h, v in model.items() if h > newest - window}
+        opened = pool.open().compute()
+        hours = [pd.Timestamp(t).hour for t in opened["time"].values]
+        assert dict(zip(hours, opened["v"].values[:, 0].astype(int).tolist(), strict=True)) == dict(
+            sorted(model.items())
+        )
+        assert {item.datetime for item in lake.store.items("p")} == {
+            f"2019-03-01T{hour:02}:00:00Z" for hour in model
+        }
+    finally:
+        lake.close()
+
+
+@pytest.fixture(scope="module")
+def frames_of():
+    def make(hour: int, value: int) -> xr.Dataset:
+        return xr.Dataset(
+            {"v": (("time", "x"), np.full((1, 3), value, "f4"))},
+            {"time": [np.datetime64(f"2019-03-01T{hour:02}:00", "ns")], "x": [0, 1, 2]},
+        )
+
+    return make
+
+
+WRITER = """
+import sys, os
+import numpy as np, pandas as pd, xarray as xr
+from boathouse.catalogs.lake import open_lake
+from boathouse.catalogs.pools import open_pool
+
+root, begin, end, death = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+lake = open_lake(root, user="ann")
+pool = open_pool("t2m-fresh", lake)
+y, x = np.linspace(58, 50, 4), np.linspace(-10, 2, 6)
+if death == "record":
+    # Dies between the commit of the bytes and their record in the catalog.
+    lake.store.record = lambda record: os.kill(os.getpid(), 9) if record.items else None
+for hour in range(begin, end):
+    pool.put(xr.Dataset(
+        {"t2m": (("time", "latitude", "longitude"),
+                 np.full((1, 4, 6), hour, "f4"), {"units": "K"})},
+        {"time": [np.datetime64("2019-03-01", "ns") + np.timedelta64(hour, "h")],
+         "latitude": y, "longitude": x},
+    ))
+    print(hour, flush=True)
+lake.close()
+"""
+
+
+def run_writer(lake, begin, end, death="never"):
+    command = [sys.executable, "-c", WRITER, str(lake.root), str(begin), str(end), death]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("healer", ["the next put", "the next start"])
+def test_killed_between_commit_and_record(pool, lake, healer):
+    writer = run_writer(lake, 0, 1, "record")
+    writer.communicate()
+    assert writer.returncode == -signal.SIGKILL
+    assert pool.open().sizes["time"] == 0
+    assert lake.log.read() == []
+    if healer == "the next put":
+        writer = run_writer(lake, 1, 2)
+        writer.communicate()
+        assert writer.returncode == 0
+        assert times(pool.open()) == ["00", "01"]
+    else:
+        assert recover(lake) == ["t2m-fresh"]
+        assert recover(lake) == []
+        assert times(pool.open()) == ["00"]
+    ids = [event.id for event in lake.log.read()]
+    assert ids[0].rpartition("-")[2] == "20190301T0000Z"
+    assert len(ids) == len(set(ids)) == pool.open().sizes["time"]
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_while_others_read(pool, lake):
+    """Readers never fail, and every step that was acknowledged is there exactly once."""
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                opened = pool.open(chunks=None)
+                hours = (opened["time"].values - np.datetime64("2019-03-01")).astype("m8[h]")
+                values = opened["t2m"].values
+                assert (values == hours.astype(int)[:, None, None]).all()
+            except BaseException as error:  # noqa: BLE001 - reported by the test
+                failures.append(error)
+                return
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    acknowledged, begin = [], 0
+    for wait in (0.05, 0.2, 0.12):
+        writer = run_writer(lake, begin, 1000)
+        assert writer.stdout is not None
+        acknowledged.append(int(writer.stdout.readline()))
+        time.sleep(wait)
+        writer.kill()
+        rest, _ = writer.communicate()
+        acknowledged += [int(line) for line in rest.splitlines() if line.strip()]
+        begin = acknowledged[-1] + 1
+    recover(lake)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not failures
+    created = [e.data["item"] for e in lake.log.read(limit=10_000) if e.type == ITEM_CREATED]
+    assert len(created) == len(set(created)) >= len(acknowledged)
+    assert pool.open()["time"].values[-1] >= np.datetime64("2019-03-01") + np.timedelta64(
+        acknowledged[-1], "h"
+    )
+
+
+@pytest.mark.slow
+def test_two_writers_at_once_lose_nothing(lake, frames):
+    pool = create_pool("t2m-fresh", template=frames(2), window=12, lake=lake)
+    writers = [run_writer(lake, begin, begin + 4) for begin in (0, 2)]
+    for writer in writers:
+        writer.communicate()
+        assert writer.returncode == 0
+    # Hours 2 and 3 come from both, with the same values; the slower finds them there already.
+    assert times(pool.open()) == ["00", "01", "02", "03", "04", "05"]
+    assert sorted(event.data["item"][9:11] for event in lake.log.read()) == times(pool.open())
+
+
+FILLER = """
+import sys
+import numpy as np, xarray as xr
+from boathouse.catalogs.errors import StorageFull
+from boathouse.catalogs.lake import Lake, open_lake
+from boathouse.catalogs.pools import Pool, create_pool
+from boathouse.catalogs.cubes import open_collection
+
+lake, state = sys.argv[1], open_lake(sys.argv[2], user="ann")
+from pathlib import Path
+lake = Lake(Path(lake), state.store, state.log, user="ann")
+
+def step(hour):
+    values = np.random.default_rng(hour).normal(size=(1, 300, 300)).astype("f4")
+    return xr.Dataset(
+        {"v": (("time", "y", "x"), values, {"units": "1"})},
+        {"time": [np.datetime64("2019-03-01", "ns") + np.timedelta64(hour, "h")],
+         "y": np.arange(300), "x": np.arange(300)})
+
+pool = create_pool("full", template=step(0), window=100, step="1h", lake=lake)
+for hour in range(100):
+    try:
+        pool.put(step(hour))
+    except StorageFull as error:
+        print("full", hour, error, flush=True)
+        break
+opened = pool.open().compute()
+assert opened.sizes["time"] == hour, (opened.sizes, hour)
+for index in range(hour):
+    assert (opened["v"][index].values == step(index)["v"][0].values).all(), index
+assert len(state.store.items("full")) == len(state.log.read()) == hour
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real disk of 3 MB; only root can mount one."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk: {mounted.stderr.decode()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_shows_nothing_half(small_disk, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", FILLER, str(small_disk), str(tmp_path / "state")],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("full")
+    assert "disk is full" in ran.stdout
+    assert "os error" not in ran.stdout
+
+
+def test_room_again_and_the_pool_goes_on(small_disk, tmp_path):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2_000_000))
+    code = (
+        FILLER
+        + """
+import os
+os.unlink(sys.argv[3])
+pool.put(step(hour))
+assert pool.open().sizes["time"] == hour + 1
+"""
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(small_disk), str(tmp_path / "state"), str(ballast)],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path):
+    """Without root: the largest size of a file stands for the end of the disk."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+    code = """
+import sys, numpy as np, xarray as xr
+from boathouse.catalogs.cubes import locked, new_repository, fill, space_for
+from boathouse.catalogs.errors import StorageFull
+from pathlib import Path
+path = Path(sys.argv[1]) / "cube"
+data = xr.Dataset({"v": ("x", np.random.default_rng(0).normal(size=100_000))})
+try:
+    with locked(path), new_repository(path) as repository:
+        fill(repository.writable_session("main"), data)
+except StorageFull as error:
+    assert not path.exists()
+    print("full")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+    )
+    assert ran.stdout == "full\n", ran.stderr
