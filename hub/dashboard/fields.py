@@ -101,7 +101,9 @@ class Fields:
         from ...catalogs.cubes import open_collection
 
         key = (collection.location, collection.snapshot)
-        return self._datasets.get(key, lambda: open_collection(lake, collection))
+        return self._datasets.get(
+            key, lambda: open_collection(collection, lake, chunks=None)
+        )
 
     def look(self, lake: Lake, collection: Collection, variable: str) -> Look:
         """How to look at a variable; raises ``NotFound``."""

@@ -40,7 +40,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self'",
-        "connect-src 'self' ws: wss:",
+        "connect-src 'self' blob: ws: wss:",
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",

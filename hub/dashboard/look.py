@@ -60,7 +60,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     def indexers(self, choice: Mapping[str, int]) -> dict[str, int]:
         """``choice`` for every dimension that is not on the map, kept within its size."""
         axes = (*self.others, *([self.time] if self.time else []))
-        return {axis.name: min(choice.get(axis.name, 0), len(axis.texts) - 1) for axis in axes}
+        return {
+            axis.name: max(0, min(choice.get(axis.name, 0), len(axis.texts) - 1)) for axis in axes
+        }
 
 
 def look_at(dataset: xr.Dataset, variable: str) -> Look:
