@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...catalogs.errors import BadRequest
+from ...catalogs.errors import BadRequest, BadShape
+from ..polytope.naming import resolve
 
 # The browser keeps one byte a cell; the last value is kept for "no data".
 LEVELS = 254
@@ -17,8 +18,6 @@ NO_DATA = 255
 # A field larger than this is thinned: a screen does not show more, and the page stays quick.
 MOST_CELLS = 1_500_000
 
-_LATITUDE_UNITS = frozenset({"degrees_north", "degree_north", "degrees_n", "degree_n"})
-_LONGITUDE_UNITS = frozenset({"degrees_east", "degree_east", "degrees_e", "degree_e"})
 _FORMATS = {"h": "%Y-%m-%d %H:%M", "s": "%Y-%m-%d %H:%M:%S"}
 
 
@@ -48,7 +47,7 @@ class Field(TypedDict):
 
 
 def map_axes(data: xr.DataArray | xr.Dataset) -> tuple[str, str]:
-    """The names of the latitude and longitude dimensions of a cube.
+    """The names of a cube's latitude and longitude coordinates.
 
     Parameters
     ----------
@@ -58,12 +57,12 @@ def map_axes(data: xr.DataArray | xr.Dataset) -> tuple[str, str]:
     Returns
     -------
     tuple of str
-        Latitude's name, then longitude's.
+        Latitude's name, then longitude's; each of one dimension, not the same one.
 
     Raises
     ------
-    BadRequest
-        If the cube has no such pair of one-dimensional coordinates.
+    BadShape
+        If the cube has no such pair, so that it has no place on a map.
 
     Examples
     --------
@@ -71,32 +70,17 @@ def map_axes(data: xr.DataArray | xr.Dataset) -> tuple[str, str]:
     >>> map_axes(cube)
     ('lat', 'lon')
     """
-    latitude = _find(data, _LATITUDE_UNITS, "latitude", ("lat", "latitude"))
-    longitude = _find(data, _LONGITUDE_UNITS, "longitude", ("lon", "longitude", "long"))
-    if latitude is None or longitude is None:
-        missing = "latitude" if latitude is None else "longitude"
-        raise BadRequest(
-            f"The cube has no one-dimensional {missing} coordinate, so it has no place on a map. "
-            f"Give the dimension units degrees_north or degrees_east (it has: {list(data.dims)}).",
-            field=missing,
+    coordinates = data.coords.to_dataset()
+    latitude, longitude = (resolve(coordinates, role) for role in ("latitude", "longitude"))
+    for name in (latitude, longitude):
+        if data[name].ndim != 1:
+            raise BadShape(f"{name}: has one value only, so there is no map to draw", field=name)
+    if data[latitude].dims == data[longitude].dims:
+        raise BadShape(
+            f"{latitude} and {longitude} lie along one dimension: these are points and not a grid",
+            field=latitude,
         )
     return latitude, longitude
-
-
-def _find(
-    data: xr.DataArray | xr.Dataset,
-    units: frozenset[str],
-    standard_name: str,
-    names: tuple[str, ...],
-) -> str | None:
-    dimensions = [str(name) for name in data.dims if name in data.coords]
-    for name in dimensions:
-        if str(data[name].attrs.get("units", "")).lower() in units:
-            return name
-    for name in dimensions:
-        if data[name].attrs.get("standard_name") == standard_name:
-            return name
-    return next((name for name in dimensions if name.lower() in names), None)
 
 
 def encode_field(
@@ -127,8 +111,8 @@ def encode_field(
     Raises
     ------
     BadRequest
-        If the array is not two-dimensional over latitude and longitude, not numbers, or
-        the colour map is unknown.
+        If the array is not two-dimensional over latitude and longitude (BadShape if it has
+        none), not numbers, or the colour map is unknown.
 
     Examples
     --------
@@ -138,8 +122,9 @@ def encode_field(
     (2, 1, 1.0)
     """
     latitude, longitude = map_axes(data)
+    plane = (data[latitude].dims[0], data[longitude].dims[0])
     if data.ndim != 2:
-        extra = [str(name) for name in data.dims if name not in (latitude, longitude)]
+        extra = [str(name) for name in data.dims if name not in plane]
         raise BadRequest(
             f"The map draws one field at a time; choose one index along {extra}, "
             f"for instance data.isel({extra[0]}=0).",
@@ -147,7 +132,7 @@ def encode_field(
         )
     if not (np.issubdtype(data.dtype, np.number) or data.dtype == bool):
         raise BadRequest(f"{data.name or 'The field'} holds no numbers.", field="data")
-    data = _thin(data.transpose(latitude, longitude))
+    data = _thin(data.transpose(*plane))
     rows, lat = _even(_degrees(data, latitude))
     columns, lon = _even(np.unwrap(_degrees(data, longitude), period=360.0))
     values = np.asarray(data.values, dtype=np.float64)[np.ix_(rows, columns)]
@@ -279,13 +264,16 @@ def _pack(levels: npt.NDArray[np.uint8]) -> str:
 
 
 def _caption(data: xr.DataArray) -> str:
-    """The scalar coordinates of the field, so that a reader knows which one it is."""
-    parts: list[str] = []
+    """The scalar coordinates of the field, times first, so that a reader knows which one it is."""
+    times: list[str] = []
+    others: list[str] = []
     for name, coordinate in data.coords.items():
-        if coordinate.ndim or coordinate.dtype.kind not in "Mmfiu":
+        if coordinate.ndim or name in ("forecast_reference_time", "forecast_period"):
             continue
+        text = format_value(coordinate.values)
         if coordinate.dtype.kind == "M":
-            parts.insert(0, format_value(coordinate.values))
-        elif coordinate.dims == () and name in ("level", "pressure", "height", "member", "step"):
-            parts.append(f"{name} {format_value(coordinate.values)}")
-    return " · ".join(parts[:3])
+            times.append(text)
+        elif coordinate.dtype.kind in "iuf":
+            units = str(coordinate.attrs.get("units", ""))
+            others.append(f"{label_of(coordinate)} {text} {'' if units == '1' else units}".strip())
+    return " · ".join([*times[:1], *others[:2]])

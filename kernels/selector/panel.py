@@ -1,5 +1,6 @@
 """The map as a Panel component, for dashboards and pages outside Jupyter."""
 
+import os
 from typing import Any, ClassVar
 
 import param
@@ -34,14 +35,16 @@ class MapView(AnyWidgetComponent):
         default=[], item_type=dict, doc="Axes with a slider: name, label, units, values, size."
     )
     ranges = param.Dict(default={}, doc="Axis name -> [lowest index, highest index].")
-    plan = param.Dict(default={}, doc="points, chunks, bytes, box_bytes; or error: text.")
+    plan = param.Dict(
+        default={}, doc="points, chunks, bytes, box_bytes, result_bytes; or error: text."
+    )
     message = param.String(default="", doc="One line under the map.")
     theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
     frame_height = param.Integer(default=420, bounds=(0, None), doc="Pixels; 0 fills the place.")
     land = param.String(default="", doc="Packed coastlines; the component sets it itself.")
     detail = param.Integer(default=DETAILS[0], doc="The coastlines' scale that the view wants.")
 
-    _esm: ClassVar[str] = module()
+    _esm: ClassVar[str | os.PathLike[Any]] = module()
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
     def __init__(self, **parameters: Any) -> None:
@@ -54,3 +57,34 @@ class MapView(AnyWidgetComponent):
     @param.depends("detail", watch=True)
     def _send_finer_coastlines(self) -> None:
         self.land = coastlines(self.detail)
+
+
+def mirror(widget: Any, state: tuple[str, ...], **options: Any) -> MapView:
+    """A component that shows the state of a notebook widget, bound both ways.
+
+    Parameters
+    ----------
+    widget : ipywidgets.Widget
+        What holds the state; its traits travel as they travel to a browser.
+    state : tuple of str
+        The names that both have.
+    **options
+        Parameters of the component.
+
+    Returns
+    -------
+    MapView
+        A new one; several may mirror one widget.
+    """
+    view = MapView(**{**widget.get_state(state), **options})
+
+    def to_view(change: Any) -> None:
+        view.param.update(widget.get_state(change["name"]))
+
+    def to_widget(change: Any) -> None:
+        if widget.get_state(change.name)[change.name] != change.new:
+            widget.set_state({change.name: change.new})
+
+    widget.observe(to_view, list(state))
+    view.param.watch(to_widget, list(state))
+    return view

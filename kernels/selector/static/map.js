@@ -16,12 +16,15 @@ function drawLegend(node, field) {
   const { vmin, vmax, rgb, label, units, caption } = field;
   const stops = [];
   for (let i = 0; i <= 254; i += 6.35) stops.push(`rgb(${[...rgb.subarray(Math.round(i) * 3, Math.round(i) * 3 + 3)]})`);
-  const bar = element("div", { class: "bh-bar", style: `background:linear-gradient(to right,${stops})` });
+  const bar = element("div", { class: "bh-bar" });
+  bar.style.background = `linear-gradient(to right, ${stops})`;
   const ticks = element("div", { class: "bh-ticks" });
   const step = vmax > vmin ? niceStep(vmax - vmin, 6) : 1;
   for (let i = Math.ceil(vmin / step - 1e-9); i * step <= vmax + step * 1e-9; i += 1) {
     const share = vmax > vmin ? ((i * step - vmin) / (vmax - vmin)) * 100 : 50;
-    ticks.append(element("span", { style: `left:${round(share, 2)}%` }, number(round(i * step, 10), step)));
+    const tick = element("span", {}, number(round(i * step, 10), step));
+    tick.style.left = `${round(share, 2)}%`;
+    ticks.append(tick);
   }
   const title = element("div", { class: "bh-title" }, element("b", {}, label || "Field"));
   if (units) title.append(element("span", { class: "bh-units" }, ` ${units === "1" ? "" : units}`));
@@ -93,10 +96,10 @@ function drawFigures(node, plan, message) {
     const figure = (value, what) => element("span", { class: "bh-figure" }, element("b", {}, value), ` ${what}`);
     const count = (value, one, many) => figure(value.toLocaleString("en"), value === 1 ? one : many);
     node.append(count(plan.points, "point", "points"));
-    if (plan.chunks) node.append(count(plan.chunks, "chunk", "chunks"));
-    node.append(figure(bytesText(plan.bytes), "to read"));
-    const saved = plan.box_bytes ? Math.round(100 * (1 - plan.bytes / plan.box_bytes)) : 0;
-    if (saved > 0) node.append(element("span", { class: "bh-saved" }, `${saved} % less than its box`));
+    if (plan.result_bytes) node.append(figure(bytesText(plan.result_bytes), "in the result"));
+    if (plan.chunks) node.append(count(plan.chunks, "chunk", "chunks"), figure(bytesText(plan.bytes), "to read"));
+    const saved = plan.box_bytes ? Math.round(100 * (1 - (plan.result_bytes ?? plan.bytes) / plan.box_bytes)) : 0;
+    if (saved > 0) node.append(element("span", { class: "bh-saved" }, `${saved} % less than its bounding box`));
   }
   if (message) node.append(element("span", { class: "bh-message" }, message));
   node.hidden = !node.childNodes.length;
@@ -259,7 +262,12 @@ class MapWidget {
     this.invalidate();
   }
   applyBounds(bounds) {
-    if (bounds?.length === 4 && !same(bounds, this.view.bounds())) {
+    if (!bounds?.length) {
+      this.wanted = null;
+      this.moved = false;
+      this.refit();
+      this.invalidate();
+    } else if (bounds.length === 4 && !same(bounds, this.view.bounds())) {
       this.wanted = bounds;
       if (this.placed) this.glide((view) => view.fit(bounds, 0), false);
     }

@@ -1,0 +1,104 @@
+"""What is chosen on the map and on the sliders, as one shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from ..polytope.naming import resolve
+from ..polytope.shape import Shape
+from ..polytope.shapes import Box, Product, Span
+from .sliders import Slider
+
+
+class Choice:
+    """A shape in three parts: the area on the map, a span a slider, and the rest.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The cube; only its coordinates are looked at.
+    places : tuple of str
+        The names of latitude and longitude.
+    sliders : mapping of str to Slider
+        By the name of the axis.
+    """
+
+    def __init__(
+        self, dataset: xr.Dataset, places: tuple[str, str], sliders: Mapping[str, Slider]
+    ) -> None:
+        self._dataset = dataset
+        self._places = places
+        self._sliders = sliders
+        self._shape: Shape | None = None
+        self._area: Shape | None = None
+        self._rest: tuple[Shape, ...] = ()
+        self._spans: dict[str, Span] = {}
+        self.ranges: dict[str, list[int]] = self._ranges_of({})
+
+    @property
+    def shape(self) -> Shape | None:
+        """All of it; None if nothing is chosen."""
+        return self._shape
+
+    def adopt(self, shape: Shape | None) -> None:
+        """Take a whole shape, from Python.
+
+        Raises
+        ------
+        BadShape
+            If it names an axis that the cube has not, or a span meets no value of its slider;
+            the choice is as it was before.
+        """
+        if shape == self._shape:
+            return
+        area, rest, spans = self._split(shape)
+        self.ranges = self._ranges_of(spans)
+        self._shape, self._area, self._rest, self._spans = shape, area, rest, spans
+
+    def with_area(self, area: Shape | None) -> Shape | None:
+        """The shape that it would be with another area on the map."""
+        return _product(area, *self._rest, *self._spans.values())
+
+    def slide(self, ranges: Mapping[str, Any]) -> None:
+        """Take the handles of the sliders; spans whose handles did not move stay exact."""
+        for name, chosen in ranges.items():
+            slider = self._sliders[name]
+            if list(chosen) == self.ranges[name]:
+                continue
+            self.ranges = {**self.ranges, name: list(chosen)}
+            if tuple(chosen) == slider.whole:
+                self._spans.pop(name, None)
+            else:
+                self._spans[name] = slider.span((chosen[0], chosen[1]))
+        self._shape = self.with_area(self._area)
+
+    def _split(
+        self, shape: Shape | None
+    ) -> tuple[Shape | None, tuple[Shape, ...], dict[str, Span]]:
+        rest: list[Shape] = []
+        spans: dict[str, Span] = {}
+        band: dict[str, tuple[Any, Any]] = {}
+        area: Shape | None = None
+        for factor in shape.factors() if shape is not None else ():
+            names = [resolve(self._dataset, name) for name in factor.axes]
+            if isinstance(factor, Span) and names[0] in self._places:
+                band[factor.axis] = (factor.lower, factor.upper)
+            elif isinstance(factor, Span) and names[0] in self._sliders:
+                spans[names[0]] = factor
+            elif set(names) == set(self._places):
+                area = factor
+            else:
+                rest.append(factor)
+        return (Box(band) if band else area), tuple(rest), spans
+
+    def _ranges_of(self, spans: Mapping[str, Span]) -> dict[str, list[int]]:
+        return {
+            name: list(slider.range_of(spans[name]) if name in spans else slider.whole)
+            for name, slider in self._sliders.items()
+        }
+
+
+def _product(*parts: Shape | None) -> Shape | None:
+    given = [part for part in parts if part is not None]
+    return given[0] if len(given) == 1 else Product(*given) if given else None
