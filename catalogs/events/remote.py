@@ -136,8 +136,10 @@ class HttpEventLog(EventLog):
                                 silent_since = time.monotonic()
                             after = max(after, event.sequence)
                         after = max(after, int(parser.last_id or 0))
+                        if parser.pending:
+                            silent_since = time.monotonic()
                         # The transport cannot shorten its wait: a new connection can.
-                        if _left(silent_since, timeout) < 0.9 * wait:
+                        elif _left(silent_since, timeout) < 0.9 * wait:
                             break
             except httpx.ReadTimeout:
                 logger.debug("No sign of life from the event service for %.0f s", wait)

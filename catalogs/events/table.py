@@ -10,11 +10,13 @@ from ..access import PUBLIC, Reader
 from .event import Event, EventFilter, moment
 from .wire import encode_event
 
+# Rows are never deleted, so numbers are never used twice; AUTOINCREMENT would only spend
+# one on each event that is known already.
 # ``newest`` is the latest moment up to this row: it never falls along ``sequence``, so the
 # first event at or after a time is one index look-up although producers' clocks differ.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events(
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    sequence INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     id TEXT NOT NULL,
     type TEXT NOT NULL,

@@ -1,6 +1,5 @@
 """Events as bytes: CloudEvents JSON, the CloudEvents HTTP bindings, and server-sent events."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -16,7 +15,6 @@ EVENT_STREAM = "text/event-stream"
 
 # What a binary-mode header may set; the content type and the body give the rest.
 _HEADER_ATTRIBUTES = frozenset(Event.__struct_fields__) - {"data", "datacontenttype", "sequence"}
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def encode_event(event: Event) -> bytes:
@@ -132,20 +130,29 @@ class StreamParser:
 
     def __init__(self) -> None:
         self.last_id = ""
-        self._rest = b""
+        self._line: list[bytes] = []
+        self._half_end = False
         self._id: str | None = None
         self._event = ""
         self._data: list[bytes] = []
 
+    @property
+    def pending(self) -> bool:
+        """Whether part of a message has come."""
+        return bool(self._line or self._data)
+
     def feed(self, piece: bytes) -> list[Message]:
         """Take the next piece; return the messages that it completes."""
-        text = self._rest + piece
-        # A "\r" at the end may be half of a "\r\n".
-        held = text.endswith(b"\r")
-        *lines, self._rest = _LINE_END.split(text[:-1] if held else text)
-        if held:
-            self._rest += b"\r"
-        messages = [self._take(line) for line in lines]
+        if self._half_end and piece.startswith(b"\n"):
+            piece = piece[1:]  # the line ended with the "\r" before
+        self._half_end = piece.endswith(b"\r")
+        messages: list[Message | None] = []
+        for line in piece.splitlines(keepends=True):
+            text = line.rstrip(b"\r\n")
+            self._line.append(text)
+            if len(text) < len(line):
+                messages.append(self._take(b"".join(self._line)))
+                self._line = []
         return [message for message in messages if message is not None]
 
     def _take(self, line: bytes) -> Message | None:
