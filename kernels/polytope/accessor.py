@@ -1,0 +1,147 @@
+"""Registers ``.polytope`` on Dataset and DataArray: plan before reading, extract lazily."""
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
+
+import xarray as xr
+
+from ...catalogs.errors import BadShape
+from .axes import Axis, find_axis
+from .extract import Frame, cut
+from .plan import Plan, make_plan
+from .select import TOLERANCE, Selection, select
+from .shape import Shape
+
+Cube = TypeVar("Cube", xr.Dataset, xr.DataArray)
+_ACCESSOR = "polytope"
+
+
+class PolytopeAccessor(Generic[Cube]):
+    """Cuts shapes out of a cube.
+
+    Anything that :meth:`Shape.of` takes is a shape: a Shape, its dict, GeoJSON, a shapely
+    polygon. Axes that it does not mention stay whole.
+
+    Examples
+    --------
+    >>> from boathouse.kernels.polytope.shapes import Box
+    >>> cube = xr.Dataset({"t": ("lat", [1.0, 2.0, 3.0])}, {"lat": [60.0, 55.0, 50.0]})
+    >>> cube.polytope.extract(Box(latitude=(50, 56))).t.values
+    array([2., 3.])
+    """
+
+    def __init__(self, cube: Cube) -> None:
+        self._cube: Cube = cube
+
+    def plan(
+        self,
+        shape: Any,
+        *,
+        cyclic: Mapping[str, float | None] | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> Plan:
+        """Count points, chunks and bytes of an extraction, reading nothing but coordinates.
+
+        Parameters
+        ----------
+        shape : Shape, dict, GeoJSON or geometry
+            What is wanted.
+        cyclic : mapping of str to float or None, optional
+            The period of axes, where CF attributes do not say it or are wrong: ``{"x": 360}``;
+            None for an axis that does not come round.
+        tolerance : float
+            A bound nearer to a grid coordinate than this part of a grid step lies on it.
+
+        Returns
+        -------
+        Plan
+            Prints itself; the figures are attributes.
+
+        Raises
+        ------
+        BadShape
+            If an axis is unknown or covered twice, or the cube has no point in the shape.
+        """
+        dataset = self._dataset()
+        return make_plan(dataset, self._select(dataset, shape, cyclic, tolerance))
+
+    def extract(
+        self,
+        shape: Any,
+        *,
+        cyclic: Mapping[str, float | None] | None = None,
+        tolerance: float = TOLERANCE,
+        frame: Frame = "cube",
+    ) -> Cube:
+        """Cut exactly the grid points in a shape, its edge included.
+
+        Parameters
+        ----------
+        shape, cyclic, tolerance
+            As :meth:`plan` takes them.
+        frame : "cube" or "shape"
+            Whether longitudes are given as the cube has them, or count on from where the shape
+            starts (-10 to 10 across the seam, ascending), which maps want.
+
+        Returns
+        -------
+        Dataset or DataArray
+            As lazy as the cube. Ranges leave their axes as dimensions. The two axes of a polygon
+            become the dimension ``points``, in the order of the cube, with their coordinates on
+            it. Attributes stay.
+
+        Raises
+        ------
+        BadShape
+            If an axis is unknown or covered twice, or the cube has no point in the shape.
+        """
+        if frame not in ("cube", "shape"):
+            raise BadShape(f"frame: 'cube' or 'shape' is needed, not {frame!r}", field="frame")
+        dataset = self._dataset()
+        result = cut(dataset, self._select(dataset, shape, cyclic, tolerance), frame)
+        if isinstance(self._cube, xr.Dataset):
+            return cast(Any, result)
+        return cast(Any, next(iter(result.data_vars.values())).rename(self._cube.name))
+
+    def axis(self, name: str, *, cyclic: Mapping[str, float | None] | None = None) -> Axis:
+        """The facts of an axis: its places, direction, kind and period.
+
+        Raises
+        ------
+        BadShape
+            If the cube has no such axis.
+        """
+        return find_axis(self._dataset(), name, dict(cyclic or {}))
+
+    def _dataset(self) -> xr.Dataset:
+        if isinstance(self._cube, xr.Dataset):
+            return self._cube
+        array = cast(xr.DataArray, self._cube)
+        name = "data" if array.name is None else str(array.name)
+        while name in array.coords:  # xarray lets an array be called like its coordinate
+            name += "_"
+        return array.to_dataset(name=name)
+
+    def _select(
+        self,
+        dataset: xr.Dataset,
+        shape: Any,
+        cyclic: Mapping[str, float | None] | None,
+        tolerance: float,
+    ) -> Selection:
+        return select(dataset, Shape.of(shape), cyclic=cyclic, tolerance=tolerance)
+
+
+def register() -> None:
+    """Add ``.polytope`` to Dataset and DataArray; again is the same as once."""
+    for cls, add in (
+        (xr.Dataset, xr.register_dataset_accessor),
+        (xr.DataArray, xr.register_dataarray_accessor),
+    ):
+        older = getattr(vars(cls).get(_ACCESSOR), "_accessor", None)
+        if getattr(older, "__qualname__", "") == PolytopeAccessor.__qualname__:
+            delattr(cls, _ACCESSOR)  # else xarray warns of replacing our own, after a reload
+        add(_ACCESSOR)(PolytopeAccessor)
+
+
+register()

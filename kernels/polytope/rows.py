@@ -1,0 +1,184 @@
+"""Sets of grid points as intervals along the last of some dimensions; never as lists of points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .axes import Axis
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Grid points over one or more dimensions, in the order of the cube.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        The dimensions, slowest first.
+    sizes : tuple of int
+        Their lengths in the cube.
+    prefix : array of int64, shape (rows, len(dims) - 1)
+        The index on all dimensions but the last; ascending row by row.
+    start, stop : arrays of int64, shape (rows,)
+        The half-open interval on the last dimension; the intervals of equal prefixes are
+        ascending and do not touch.
+    """
+
+    dims: tuple[str, ...]
+    sizes: tuple[int, ...]
+    prefix: Indices
+    start: Indices
+    stop: Indices
+
+    @property
+    def count(self) -> int:
+        """How many grid points."""
+        return int((self.stop - self.start).sum())
+
+    def part(self, first: int, last: int) -> "Rows":
+        """The rows from first to before last."""
+        rows = slice(first, last)
+        return Rows(self.dims, self.sizes, self.prefix[rows], self.start[rows], self.stop[rows])
+
+    def points(self) -> tuple[Indices, ...]:
+        """The index of every point on every dimension: the list that the gather needs."""
+        row, last = expand(self.start, self.stop)
+        return (*(self.prefix[row, number] for number in range(self.prefix.shape[1])), last)
+
+    def indexer(self) -> slice | Indices:
+        """For a single dimension: a slice where one will do, else the indices."""
+        if len(self.start) == 1:
+            return slice(int(self.start[0]), int(self.stop[0]))
+        return expand(self.start, self.stop)[1]
+
+    def touched(self, chunks: tuple[tuple[int, ...], ...]) -> Indices:
+        """The chunks that hold a point.
+
+        Parameters
+        ----------
+        chunks : tuple of tuples of int
+            The lengths of the chunks along each of the dimensions.
+
+        Returns
+        -------
+        array of int64, shape (touched, len(dims))
+            The chunk's number on each dimension, ascending.
+        """
+        if len(self.start) == 0:
+            return np.empty((0, len(self.dims)), dtype=np.int64)
+        low = chunk_of(self.start, chunks[-1])
+        high = chunk_of(self.stop - 1, chunks[-1])
+        row, last = expand(low, high + 1)
+        columns = [
+            chunk_of(self.prefix[:, number], chunks[number])[row]
+            for number in range(len(self.dims) - 1)
+        ]
+        shape = tuple(map(len, chunks))
+        keys = np.unique(np.ravel_multi_index((*columns, last), shape))
+        return np.stack(np.unravel_index(keys, shape), axis=1)
+
+
+def chunk_of(index: Indices, chunks: tuple[int, ...]) -> Indices:
+    """The number of the chunk that holds each index, given the chunks' lengths."""
+    return np.searchsorted(np.cumsum(chunks), index, side="right")
+
+
+def expand(start: Indices, stop: Indices) -> tuple[Indices, Indices]:
+    """Write intervals out: for every member its interval's number, and its value."""
+    length = np.maximum(stop - start, 0)
+    row = np.repeat(np.arange(len(length)), length)
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    return row, start[row] + offset
+
+
+def fold(axes: tuple[Axis, ...], prefix: Indices, start: Indices, stop: Indices) -> Rows:
+    """Turn intervals of places, possibly several periods away, into rows of the cube.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        One for each dimension.
+    prefix : array, shape (n, len(axes) - 1)
+        Places on all axes but the last, counted on through the periods of cyclic ones.
+    start, stop : arrays, shape (n,)
+        Half-open intervals of places on the last, counted likewise; in any order, overlapping.
+
+    Returns
+    -------
+    Rows
+        Each grid point once.
+    """
+    last = axes[-1]
+    keep = stop > start
+    prefix, start, stop = prefix[keep], start[keep], stop[keep]
+    if last.period is not None:
+        prefix, start, stop = _once_round(prefix, start, stop, last)
+    sizes = tuple(axis.size for axis in axes)
+    key = np.zeros(len(start), dtype=np.int64)
+    for number, axis in enumerate(axes[:-1]):
+        key = key * axis.size + axis.index[prefix[:, number] % len(axis.places)]
+    key, start, stop = _merged(key, start, stop, last.size)
+    if last.closing:
+        key, start, stop = _closing_once(key, start, stop, len(last.places))
+    if last.direction == -1:
+        start, stop = last.size - stop, last.size - start
+    elif last.direction == 0:
+        row, place = expand(start, stop)
+        key, start = key[row], last.index[place]
+        stop = start + 1
+    key, start, stop = _merged(key, start, stop, last.size)
+    columns = np.unravel_index(key, sizes[:-1]) if len(axes) > 1 else ()
+    prefix = np.stack(columns, axis=1) if columns else np.zeros((len(key), 0), dtype=np.int64)
+    return Rows(tuple(str(axis.dim) for axis in axes), sizes, prefix, start, stop)
+
+
+def _once_round(
+    prefix: Indices, start: Indices, stop: Indices, axis: Axis
+) -> tuple[Indices, Indices, Indices]:
+    """Fold intervals into one period and split those that cross its seam."""
+    places = len(axis.places)
+    whole = stop - start >= places
+    turn = start // places
+    start = np.where(whole, 0, start - turn * places)
+    stop = np.where(whole, places, stop - turn * places)
+    # An interval that ends on the seam keeps the closing column: 350..360, not 350..359 and 0.
+    limit = places + 1 if axis.closing else places
+    split = stop > limit
+    over = stop[split] - places
+    stop = np.where(split, places, stop)
+    return (
+        np.concatenate([prefix, prefix[split]]),
+        np.concatenate([start, np.zeros(len(over), dtype=np.int64)]),
+        np.concatenate([stop, over]),
+    )
+
+
+def _closing_once(
+    key: Indices, start: Indices, stop: Indices, places: int
+) -> tuple[Indices, Indices, Indices]:
+    """Drop the closing column in rows that have the first one, which is the same place."""
+    has_first = key[start == 0]
+    both = (stop == places + 1) & np.isin(key, has_first)
+    stop = np.where(both, places, stop)
+    keep = stop > start
+    return key[keep], start[keep], stop[keep]
+
+
+def _merged(
+    key: Indices, start: Indices, stop: Indices, size: int
+) -> tuple[Indices, Indices, Indices]:
+    """Sort intervals by key and start, and join those that touch or overlap."""
+    if len(key) == 0:
+        return key, start, stop
+    width = size + 2  # so that intervals of neighbouring keys never touch
+    first, beyond = key * width + start, key * width + stop
+    order = np.argsort(first, kind="stable")
+    first, beyond = first[order], beyond[order]
+    reach = np.maximum.accumulate(beyond)
+    head = np.flatnonzero(np.concatenate([[True], first[1:] > reach[:-1]]))
+    tail = np.concatenate([head[1:] - 1, [len(first) - 1]])
+    row = first[head] // width
+    return row, first[head] - row * width, reach[tail] - row * width

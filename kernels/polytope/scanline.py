@@ -1,0 +1,113 @@
+"""Cuts a polygon into intervals of a grid's places, row by row, with its edge included."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .orientation import side_of
+from .rows import Indices, expand
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Intervals(NamedTuple):
+    """Half-open intervals of columns, each in a row; unsorted, overlapping."""
+
+    row: Indices
+    start: Indices
+    stop: Indices
+
+
+class _Edges(NamedTuple):
+    """Edges that lead upwards, each array of shape (edges,)."""
+
+    x0: Numbers
+    y0: Numbers
+    x1: Numbers
+    y1: Numbers
+
+    def at(self, number: Indices) -> "_Edges":
+        return _Edges(*(field[number] for field in self))
+
+
+def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
+    """The places of a grid inside or on the edge of a polygon, by the even-odd rule.
+
+    Parameters
+    ----------
+    rings : list of arrays, shape (vertices, 2)
+        Open rings; each vertex is (row coordinate, column coordinate).
+    rows, columns : arrays of float64
+        The grid's coordinates, ascending.
+
+    Returns
+    -------
+    Intervals
+        Of numbers of columns, in rows by their number.
+
+    Notes
+    -----
+    A row is cut twice: as it looks just above and just below its coordinate. Both cuts, the
+    horizontal edges and the vertices on the row are together the closed set, whatever the
+    polygon does there (touching, repeated or collinear vertices). A crossing is never compared
+    as a rounded number: it is replaced by the exact numbers of the columns beside it.
+    """
+    y0 = np.concatenate([ring[:, 0] for ring in rings])
+    x0 = np.concatenate([ring[:, 1] for ring in rings])
+    y1 = np.concatenate([np.roll(ring[:, 0], -1) for ring in rings])
+    x1 = np.concatenate([np.roll(ring[:, 1], -1) for ring in rings])
+    up, down = y1 > y0, y1 < y0
+    edges = _Edges(
+        np.concatenate([x0[up], x1[down]]),
+        np.concatenate([y0[up], y1[down]]),
+        np.concatenate([x1[up], x0[down]]),
+        np.concatenate([y1[up], y0[down]]),
+    )
+    above = _cut(edges, rows, columns, "left")
+    below = _cut(edges, rows, columns, "right")
+    flat = y1 == y0
+    level = _on_rows(y0[flat], np.minimum(x0, x1)[flat], np.maximum(x0, x1)[flat], rows, columns)
+    vertices = _on_rows(y0, x0, x0, rows, columns)
+    parts = (above, below, level, vertices)
+    return Intervals(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+def _cut(
+    edges: _Edges, rows: Numbers, columns: Numbers, side: Literal["left", "right"]
+) -> Intervals:
+    """Pair the crossings of each row, as it looks just above (left) or just below (right)."""
+    first = np.searchsorted(rows, edges.y0, side)
+    beyond = np.searchsorted(rows, edges.y1, side)
+    edge, row = expand(first, beyond)
+    left, right = _crossings(edges.at(edge), rows[row], columns)
+    # left + right grows with the place of the crossing, and differs whenever a column lies
+    # between two crossings; so it sorts them exactly, as far as it matters.
+    order = np.lexsort((left + right, row))
+    row, left, right = row[order], left[order], right[order]
+    return Intervals(row[::2], left[::2], right[1::2])
+
+
+def _crossings(edges: _Edges, y: Numbers, columns: Numbers) -> tuple[Indices, Indices]:
+    """Where edges cross rows, as the first column at or beyond and the first column beyond."""
+    x0, y0, x1, y1 = edges
+    x = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+    slack = 4e-15 * (np.abs(x0) + np.abs(x1)) + 1e-300
+    slack[x0 == x1] = 0.0
+    left = np.searchsorted(columns, x - slack, "left")
+    right = np.searchsorted(columns, x + slack, "right")
+    crossing, column = expand(left, right)
+    if len(crossing) == 0:
+        return left, left
+    side = side_of(columns[column], y[crossing], edges.at(crossing))
+    before = np.bincount(crossing[side < 0], minlength=len(x))
+    until = np.bincount(crossing[side <= 0], minlength=len(x))
+    return left + before, left + until
+
+
+def _on_rows(y: Numbers, low: Numbers, high: Numbers, rows: Numbers, columns: Numbers) -> Intervals:
+    """Closed ranges that lie on rows of the grid."""
+    part, row = expand(np.searchsorted(rows, y, "left"), np.searchsorted(rows, y, "right"))
+    start = np.searchsorted(columns, low, "left")
+    stop = np.searchsorted(columns, high, "right")
+    return Intervals(row, start[part], stop[part])
