@@ -8,8 +8,9 @@ import psutil
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.backends.db_base import JobStatus
 from dask_gateway_server.backends.local import UnsafeLocalBackend
-from traitlets import Unicode
+from traitlets import Integer, Unicode
 
+from .gateway_preload import MAXIMUM, MINIMUM
 from .plans import plan_of
 
 _LOG_LINES = 20
@@ -23,6 +24,11 @@ class PlanBackend(UnsafeLocalBackend):
     """
 
     homes = Unicode(help="The folder of the users' homes.", config=True)
+    minimum_workers = Integer(
+        1,
+        help="Workers that stay while a cluster lives; one keeps the first result fast.",
+        config=True,
+    )
 
     async def process_cluster_options(self, user: Any, request: Any) -> Any:
         """Refuse a cluster that the user's plan does not allow; trim one that is too large."""
@@ -52,8 +58,18 @@ class PlanBackend(UnsafeLocalBackend):
         }
 
     def get_scheduler_command(self, cluster: Any) -> list[str]:
-        """The scheduler's command, without a dashboard."""
-        return [*_without_dashboard(super().get_scheduler_command(cluster))]
+        """The scheduler's command: adaptive at once, without a dashboard."""
+        command = _without_dashboard(super().get_scheduler_command(cluster))
+        return [*command, "--preload", "boathouse.hub.gateway_preload"]
+
+    def get_scheduler_env(self, cluster: Any) -> dict[str, str]:
+        """The scheduler's environment, with the bounds of its adaptive scaling."""
+        most = cluster.config.cluster_max_workers or 1
+        return {
+            **super().get_scheduler_env(cluster),
+            MINIMUM: str(min(self.minimum_workers, most)),
+            MAXIMUM: str(most),
+        }
 
     def get_worker_command(
         self, cluster: Any, worker_name: str, scheduler_address: str | None = None
@@ -62,6 +78,9 @@ class PlanBackend(UnsafeLocalBackend):
         command = super().get_worker_command(cluster, worker_name, scheduler_address)
         return [
             *_without_dashboard(command),
+            # The gateway starts a new worker for one that dies; a nanny would only double
+            # the time to the first result.
+            "--no-nanny",
             "--resources",
             "kernel=1",
             "--local-directory",
@@ -79,7 +98,8 @@ class PlanBackend(UnsafeLocalBackend):
     async def do_stop_cluster(self, cluster: Any) -> None:
         """Stop a cluster; when it failed, its scheduler's last words go to the log."""
         workdir = cluster.state.get("workdir")
-        if workdir and cluster.target == JobStatus.FAILED:
+        never_ran = not cluster.scheduler_address or cluster.worker_start_failure_count
+        if workdir and never_ran and cluster.target == JobStatus.FAILED:
             for path in sorted(Path(self.get_logs_directory(workdir)).glob("*.log")):
                 tail = path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
                 self.log.warning(

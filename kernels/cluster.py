@@ -1,12 +1,16 @@
 """The user's Dask cluster: through the hub's gateway, or in this process when there is no hub."""
 
+import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..catalogs.errors import BadRequest, PlanExceeded, Unavailable
+from ..catalogs.http import backoff, client, error_of
 from .session import setting
 
 if TYPE_CHECKING:
+    import httpx
     from dask_gateway import GatewayCluster
     from distributed import Client, LocalCluster
 
@@ -107,44 +111,71 @@ def _forget() -> None:
 
 
 def _lives(cluster: "GatewayCluster | LocalCluster") -> bool:
-    gateway = getattr(cluster, "gateway", None)
-    if gateway is None:
+    if getattr(cluster, "gateway", None) is None:
         return str(cluster.status).endswith("running")
-    return any(report.name == cluster.name for report in _reports(gateway))
-
-
-def _reports(gateway: Any) -> list[Any]:
-    """The user's clusters that run or start, the running and the oldest first."""
-    from dask_gateway.client import ClusterStatus
-
-    reports = [
-        report
-        for report in gateway.list_clusters()
-        if report.status in (ClusterStatus.RUNNING, ClusterStatus.PENDING)
-    ]
-    return sorted(reports, key=lambda each: (each.status != ClusterStatus.RUNNING, each.start_time))
+    return cluster.name in _my_clusters()
 
 
 def _through_gateway(options: dict[str, Any]) -> "GatewayCluster":
-    import aiohttp
-    from dask_gateway import Gateway, GatewayClusterError, GatewayServerError
+    name = next(iter(_my_clusters()), "")
+    if not name:
+        try:
+            name = _ask("POST", "clusters/", {"cluster_options": options})["name"]
+        except PlanExceeded:
+            # Another notebook of this user may have been faster.
+            name = next(iter(_my_clusters()), "")
+            if not name:
+                raise
+    # Only now: the import takes about as long as the scheduler, which is starting already.
+    from dask_gateway import Gateway, GatewayClusterError
 
     try:
-        with Gateway() as gateway:
-            reports = _reports(gateway)
-            if reports:
-                return gateway.connect(reports[0].name, shutdown_on_close=False)
-            cluster = gateway.new_cluster(shutdown_on_close=False, **options)
-            cluster.adapt(minimum=int(setting("cluster.minimum")))
-            return cluster
-    except ValueError as error:
-        # The gateway's answer 422: the plan, or an option that does not fit it.
-        kind = PlanExceeded if str(error).startswith("Your plan") else BadRequest
-        raise kind(str(error)) from error
-    except GatewayClusterError as error:
-        raise Unavailable(f"{error}; the hub's log has the end of the cluster's log.") from error
-    except (GatewayServerError, aiohttp.ClientError, OSError) as error:
-        raise Unavailable(f"The Dask gateway does not answer: {error}") from error
+        return Gateway().connect(name, shutdown_on_close=False)
+    except (GatewayClusterError, OSError) as error:
+        raise Unavailable(
+            f"Your Dask cluster did not start ({error}). The hub's log has its last words."
+        ) from error
+
+
+def _my_clusters() -> list[str]:
+    """Names of the user's clusters that run or start, the running and the oldest first."""
+    found = _ask("GET", "clusters/?status=running,pending").values()
+    return [
+        each["name"]
+        for each in sorted(
+            found, key=lambda each: (each["status"] != "RUNNING", each["start_time"])
+        )
+    ]
+
+
+def _ask(method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """Ask the gateway, with a little patience when it is restarting."""
+    import httpx
+    from dask import config
+
+    url = f"{config.get('gateway.address').rstrip('/')}/api/v1/{path}"
+    token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
+    for attempt in range(12):
+        try:
+            response = client().request(
+                method, url, json=body, headers={"Authorization": f"jupyterhub {token}"}
+            )
+        except httpx.ConnectError:
+            response = None
+        if response is not None and response.status_code not in (502, 503, 504):
+            return _answer(response)
+        time.sleep(backoff(attempt))
+    raise Unavailable("The Dask gateway does not answer; try again in a moment.")
+
+
+def _answer(response: "httpx.Response") -> dict[str, Any]:
+    if response.is_success:
+        return response.json()
+    if response.status_code != 422:
+        raise error_of(response, "dask-gateway")
+    text = str(response.json().get("error", response.text))
+    kind = PlanExceeded if text.startswith("Your plan") else BadRequest
+    raise kind(text)
 
 
 def _in_process(options: dict[str, Any]) -> "LocalCluster":
@@ -183,10 +214,23 @@ class HubCluster(str):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(my_cluster(), name)
+        return getattr(_for_client(), name)
 
     def __await__(self) -> Any:
-        return my_cluster().__await__()
+        return _for_client().__await__()
+
+
+def _for_client() -> "GatewayCluster | LocalCluster":
+    """The cluster; on its own event loop, where nothing may wait, without a look at the gateway."""
+    import asyncio
+
+    if _cluster is not None:
+        try:
+            if asyncio.get_running_loop() is getattr(_cluster.loop, "asyncio_loop", None):
+                return _cluster
+        except RuntimeError:
+            pass
+    return my_cluster()
 
 
 def offer_as_default() -> None:

@@ -1,0 +1,7 @@
+"""``python -m boathouse.hub`` is the command ``boathouse``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
