@@ -81,9 +81,11 @@ def mirror(widget: Any, state: tuple[str, ...], **options: Any) -> MapView:
     def to_view(change: Any) -> None:
         view.param.update(widget.get_state(change["name"]))
 
-    def to_widget(change: Any) -> None:
-        if widget.get_state(change.name)[change.name] != change.new:
-            widget.set_state({change.name: change.new})
+    def to_widget(*changes: Any) -> None:
+        # One by one: a shape that is drawn is put together with the ranges of that moment.
+        for change in changes:
+            if widget.get_state(change.name)[change.name] != change.new:
+                widget.set_state({change.name: change.new})
 
     widget.observe(to_view, list(state))
     view.param.watch(to_widget, list(state))

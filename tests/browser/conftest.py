@@ -51,11 +51,15 @@ def chromium_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Any
     page = context.new_page()
     page.hosts = set()
     errors: list[str] = []
-    page.on("request", lambda asked: page.hosts.add(urlsplit(asked.url).netloc))
-    page.on("websocket", lambda socket: page.hosts.add(urlsplit(socket.url).netloc))
+
+    def note(asked: Any) -> None:
+        if host := urlsplit(asked.url).netloc:  # data: and blob: addresses have none
+            page.hosts.add(host)
+
+    page.on("request", note)
+    page.on("websocket", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    page.hosts.discard("")  # data: and blob: addresses
     context.close()
     assert not errors, f"errors in the page of {request.node.name}: {errors}"
 
