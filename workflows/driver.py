@@ -61,6 +61,8 @@ class Driver:
             The attempt's number; 0 when the job has ended.
         """
         now = self._ledger.attempt(id)
+        if now.job.ended:
+            return 0
         if self._ledger.alive(now):
             # We were killed after handing it over, before that was written down.
             return now.job.attempt

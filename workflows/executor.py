@@ -78,6 +78,7 @@ class Executor(ABC):
         order = Order(
             job=job.id,
             attempt=job.attempt,
+            recipe=job.recipe,
             notebook=notebook,
             parameters=job.parameters,
             lake=str(self.lake),

@@ -201,7 +201,8 @@ class Ledger(Book):
 
     def alive(self, attempt: Attempt) -> bool:
         """Whether an attempt's worker was heard of lately."""
-        return attempt.claimed and attempt.lease > self._clock()
+        running = attempt.claimed and not attempt.job.ended
+        return running and attempt.lease > self._clock()
 
     # Attempts, as the worker sees them.
 

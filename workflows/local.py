@@ -26,6 +26,9 @@ OPEN_JOBS_OF_A_USER = 1000
 
 Named = TypeVar("Named", Rule, Schedule)
 
+_opened: "dict[Path, LocalAutomation]" = {}
+_opening = threading.Lock()
+
 
 class LocalAutomation(Automation):
     """What the hub's service serves, and what a lake without a hub uses directly.
@@ -64,6 +67,7 @@ class LocalAutomation(Automation):
         self._user = user
         self._starting = threading.Lock()
         self._started = False
+        self.closed = False
 
     def start(self) -> None:
         """Start the engine unless it runs; raises ``Conflict`` when another one has the lake."""
@@ -78,6 +82,7 @@ class LocalAutomation(Automation):
             if self._started:
                 self._engine.stop()
                 self._started = False
+            self.closed = True
             self._ledger.close()
 
     def recipes(self) -> list[Recipe]:
@@ -226,6 +231,8 @@ class LocalAutomation(Automation):
 def open_automation(lake: Lake, *, shelf: Shelf | None = None) -> LocalAutomation:
     """The automation of a lake that is opened in this process, without a hub.
 
+    While it is open the same one is returned.
+
     Parameters
     ----------
     lake : Lake
@@ -233,7 +240,14 @@ def open_automation(lake: Lake, *, shelf: Shelf | None = None) -> LocalAutomatio
     shelf : Shelf, optional
         Other recipes than those that come with Boathouse.
     """
-    shelf = shelf or Shelf()
+    with _opening:
+        known = _opened.get(lake.root)
+        if known is None or known.closed:
+            known = _opened[lake.root] = _open(lake, shelf or Shelf())
+        return known
+
+
+def _open(lake: Lake, shelf: Shelf) -> LocalAutomation:
     ledger = Ledger(lake.state / "automation.sqlite")
     engine = Engine(
         ledger,

@@ -10,15 +10,20 @@ from typing import Any
 import nbformat
 import papermill
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError, strip_color
+from traitlets.config import Config
 
 from .pulse import Pulse
 from .runner import Order
 
 logger = logging.getLogger(__name__)
+
+# Papermill does not see parameters that have no default, and warns of them at each run.
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 KERNEL = "boathouse"
 # Where Boathouse's own kernel is not installed.
@@ -26,6 +31,8 @@ PLAIN_KERNEL = "python3"
 START_SECONDS = 120
 # A notebook with large outputs is not written more often than this, in seconds.
 SAVE_SECONDS = 2.0
+# A Unix socket's path has at most 107 characters; Jupyter adds a number.
+LONGEST_SOCKET = 100
 
 
 class NotebookRun:
@@ -72,6 +79,8 @@ class NotebookRun:
         except RuntimeError as error:  # what Jupyter raises when a kernel does not start
             return f"The kernel did not start: {error}"
         finally:
+            # Jupyter makes an event loop for the thread and leaves it open.
+            ensure_event_loop().close()
             if not pulse.overtaken:
                 self._save()
 
@@ -88,6 +97,8 @@ class NotebookRun:
     def start(self, manager: NotebookExecutionManager, kernel: str) -> None:
         """What papermill's engine does with the parameterised notebook."""
         self._notebook = manager.nb
+        # Papermill would note the whole recipe here, as it came not from a file.
+        manager.nb.metadata.papermill["input_path"] = f"{self._order.recipe}.ipynb"
         self._save()
         cells = [c for c in manager.nb.cells if c.cell_type == "code" and c.source.strip()]
         self._pulse.say(done=0, total=len(cells))
@@ -102,6 +113,7 @@ class NotebookRun:
             on_cell_execute=self._cell_begins,
             on_cell_executed=self._cell_ended,
             log=logger,
+            config=_sockets_in(self._folder),
         )
         self._client.execute(env=self._environment)
 
@@ -148,3 +160,11 @@ papermill_engines.register(KERNEL, _RunEngine)
 
 def _kernel_name() -> str:
     return KERNEL if KERNEL in KernelSpecManager().find_kernel_specs() else PLAIN_KERNEL
+
+
+def _sockets_in(folder: str) -> Config:
+    """Let the kernel speak through files of its folder, which nobody else can open."""
+    path = f"{folder}/kernel"
+    if len(path) > LONGEST_SOCKET:
+        return Config()
+    return Config({"ConnectionFileMixin": {"transport": "ipc", "ip": path}})

@@ -212,6 +212,17 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON values; raises ``BadParameter`` naming one that cannot be."""
+    plain: dict[str, Any] = {}
+    for name, value in parameters.items():
+        try:
+            plain[name] = jsonable(value)
+        except (TypeError, ValueError) as error:
+            raise BadParameter(f"Parameter {name!r}: {error}.", field=name) from error
+    return plain
+
+
 def _converted(recipe: str, name: str, value: Any, kind: str) -> Any:
     try:
         return msgspec.convert(jsonable(value), _type_of(ast.parse(kind, mode="eval").body))

@@ -38,8 +38,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         The job's id.
     attempt : int
         Which attempt this is; older ones are refused by the ledger.
-    notebook : str
-        The recipe as JSON text.
+    recipe, notebook : str
+        The recipe's name, and itself as JSON text.
     parameters : dict
         Checked values by name.
     lake : str
@@ -52,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     job: str
     attempt: int
+    recipe: str
     notebook: str
     parameters: dict[str, Any]
     lake: str
