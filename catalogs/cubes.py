@@ -332,9 +332,20 @@ def open_collection(
     """
     lake = open_lake(lake)
     face = lake.store.collection(collection) if isinstance(collection, str) else collection
-    repository = open_repository(lake.root / face.location)
+    return open_face(lake.root, face, snapshot=snapshot, chunks=chunks)
+
+
+def open_face(
+    root: Path,
+    face: Collection,
+    *,
+    snapshot: str = "",
+    chunks: dict[str, int] | None = {},  # noqa: B006 - never changed
+) -> xr.Dataset:
+    """Open what a collection's record describes, without asking any store."""
+    repository = open_repository(root / face.location)
     if repository is None:
-        raise NotFound(f"The data of {face.id!r} is not in this lake's folder, {lake.root}.")
+        raise NotFound(f"The data of {face.id!r} is not in this lake's folder, {root}.")
     wanted = snapshot or face.snapshot
     try:
         store = repository.readonly_session(snapshot_id=wanted).store
@@ -347,7 +358,14 @@ def open_collection(
         ) from error
     if face.kind == "pool":
         dataset = window_of(dataset, chunks)
-    return dataset.assign_attrs({COLLECTION_ATTRIBUTE: face.id, SNAPSHOT_ATTRIBUTE: wanted})
+    about = {"title": face.title, "licence": face.licence}
+    return dataset.assign_attrs(
+        {
+            **{key: text for key, text in about.items() if text and key not in dataset.attrs},
+            COLLECTION_ATTRIBUTE: face.id,
+            SNAPSHOT_ATTRIBUTE: wanted,
+        }
+    )
 
 
 def window_of(dataset: xr.Dataset, chunks: Any = None) -> xr.Dataset:

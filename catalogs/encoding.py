@@ -46,7 +46,7 @@ def _json(value: Any) -> Any:
 
 
 def encoding_of(dataset: xr.Dataset, *, steps: bool = False) -> dict[str, dict[str, Any]]:
-    """How each variable is stored: its chunks, and times as whole seconds where they are.
+    """How each variable is stored: its chunks, and times as exact whole numbers.
 
     With ``steps`` each step along the leading dimension ``time`` is a chunk of its own.
     """
@@ -58,12 +58,20 @@ def encoding_of(dataset: xr.Dataset, *, steps: bool = False) -> dict[str, dict[s
         elif array.ndim:
             told["chunks"] = chunks_of(array.shape, array.dtype.itemsize)
         if array.dtype.kind == "M":
-            values = array.values
-            whole = bool((values.astype("M8[s]") == values)[~np.isnat(values)].all())
-            unit = "seconds" if whole else "nanoseconds"
-            told |= {"units": f"{unit} since 1970-01-01", "dtype": "int64"}
+            told |= {"units": f"{_exact_unit(array.values)} since 1970-01-01", "dtype": "int64"}
         encoding[str(name)] = told
     return encoding
+
+
+def _exact_unit(times: np.ndarray) -> str:
+    """The coarsest unit in which all times are whole numbers.
+
+    Not simply nanoseconds: xarray 2026.9 stores datetime64[us] in nanoseconds as NaT.
+    """
+    for code, unit in (("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds")):
+        if ((times.astype(f"M8[{code}]") == times) | np.isnat(times)).all():
+            return unit
+    return "nanoseconds"
 
 
 def chunks_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -17,11 +17,15 @@ _OWNER = re.compile(r"[\w@+-][\w@.+-]*")
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """A link to another thing, with an IANA or STAC relation type."""
+    """A link to another thing, with an IANA or STAC relation type.
+
+    ``snapshot`` pins a collection to the version that was meant.
+    """
 
     rel: str
     href: str
     title: str = ""
+    snapshot: str = ""
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
