@@ -1,7 +1,6 @@
 """The event log as the hub's service gives it: over HTTP, with a stream that resumes."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 
@@ -16,13 +15,13 @@ from .event import Event, EventFilter, moment
 from .log import EventLog
 from .wire import BATCH, EVENT_STREAM, StreamParser, decode_batch, encode_batch, encode_event
 
-logger = logging.getLogger(__name__)
-
 # One request carries at most this; the service takes more (see its LARGEST_BODY).
 LARGEST_BATCH = 4_000_000
 LARGEST_COUNT = 1000
 # The service says at least every 15 s that it lives; after this silence it does not.
 DEAD_SECONDS = 45.0
+# Silence counts from the first answer, for which at least this is waited.
+FIRST_SECONDS = 5.0
 
 
 class HttpEventLog(EventLog):
@@ -120,15 +119,18 @@ class HttpEventLog(EventLog):
         silent_since = began = time.monotonic()
         connected, failures = False, 0
         while True:
-            left = _left(silent_since, timeout)
-            if left <= 0:
+            wait = min(_left(silent_since, timeout), DEAD_SECONDS)
+            if connected and wait <= 0:
                 return
-            wait = min(left, DEAD_SECONDS)
+            if not connected:
+                wait = max(wait, FIRST_SECONDS)
             try:
                 with self._stream(after, where, wait) as response:
-                    connected, failures = True, 0
+                    failures = 0
                     parser = StreamParser()
                     for piece in response.iter_raw():
+                        if not connected:
+                            connected, silent_since = True, time.monotonic()
                         for message in parser.feed(piece):
                             event = msgspec.json.decode(message.data, type=Event)
                             if event.sequence > after and _visible(event, reader):
@@ -141,16 +143,17 @@ class HttpEventLog(EventLog):
                         # The transport cannot shorten its wait: a new connection can.
                         elif _left(silent_since, timeout) < 0.9 * wait:
                             break
-            except httpx.ReadTimeout:
-                logger.debug("No sign of life from the event service for %.0f s", wait)
             except (httpx.TransportError, _Restarting) as error:
                 if not connected and time.monotonic() - began > PATIENCE:
                     raise Unavailable(
                         f"The event service at {self.connection.address} does not answer. "
                         "It may be restarting; try again in a moment."
                     ) from error
-                time.sleep(min(backoff(failures), max(_left(silent_since, timeout), 0)))
-                failures += 1
+                if not isinstance(error, httpx.ReadTimeout):
+                    pause = backoff(failures)
+                    left = max(_left(silent_since, timeout), 0)
+                    time.sleep(min(pause, left) if connected else pause)
+                    failures += 1
 
     @contextlib.contextmanager
     def _stream(

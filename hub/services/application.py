@@ -230,9 +230,12 @@ class Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End open streams, then the rest."""
+        """End open streams, then the rest, and last what a client does not read."""
         self._stopping.set()
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def serve(application: Starlette) -> None:

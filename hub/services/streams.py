@@ -117,10 +117,11 @@ class Subscriber:
 
     async def run(self, send: Callable[[bytes], Awaitable[None]], heartbeat: float) -> None:
         """Send what it wants, for ever."""
-        await send(b"retry: 1000\nid: %d\n\n" % self.after)
+        head = b"retry: 1000\nid: %d\n\n" % self.after
         while True:
             if not self.live:
-                await self._catch_up(send)
+                await self._catch_up(send, head)
+                head = b""
             piece = self._take()
             if piece:
                 await send(piece)
@@ -134,7 +135,8 @@ class Subscriber:
                 except TimeoutError:
                     await send(b": alive\nid: %d\n\n" % self.after)
 
-    async def _catch_up(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def _catch_up(self, send: Callable[[bytes], Awaitable[None]], head: bytes) -> None:
+        # The first piece carries the first events, so that a client may count silence from it.
         # Feeding begins before the reading, so that no event falls between the two.
         self._clear()
         self.live = True
@@ -148,11 +150,15 @@ class Subscriber:
                 reader=self.reader,
                 largest=QUEUE_BYTES,
             )
+            piece = head + b"".join(frame(row.sequence, row.json()) for row in rows)
+            head = b""
+            if rows:
+                self.after = rows[-1].sequence
+            if piece:
+                await send(piece)
             if not rows:
                 self.after = max(self.after, horizon)
                 return
-            self.after = rows[-1].sequence
-            await send(b"".join(frame(row.sequence, row.json()) for row in rows))
 
     def _take(self) -> bytes:
         fresh = [(number, encoded) for number, encoded in self._queue if number > self.after]

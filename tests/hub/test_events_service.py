@@ -22,7 +22,8 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from boathouse.catalogs.access import Reader
-from boathouse.catalogs.errors import BadEvent, Forbidden, Unauthenticated
+from boathouse.catalogs.errors import BadEvent, Forbidden, Unauthenticated, Unavailable
+from boathouse.catalogs.events import remote
 from boathouse.catalogs.events.event import LARGEST_DATA, Event, EventFilter
 from boathouse.catalogs.events.notices import listen, notify, replay
 from boathouse.catalogs.events.remote import HttpEventLog
@@ -351,6 +352,20 @@ class TestFollow:
         assert list(service.log_of("ann").follow(timeout=0.7)) == []
         assert 0.7 <= time.monotonic() - began < 2
 
+    def test_no_silence_at_all_gives_what_is_there(self, service: Service):
+        service.log_of("ann").append([ping("1"), ping("2")])
+        assert [e.id for e in service.log_of("ann").follow(after=0, timeout=0)] == ["1", "2"]
+        assert [e.id for e in service.log.follow(after=0, timeout=0)] == ["1", "2"]
+
+    def test_a_service_that_is_not_there_is_said(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(remote, "PATIENCE", 0.3)
+        service.stop()
+        with pytest.raises(Unavailable, match="does not answer"):
+            next(service.log_of("ann").follow(after=0))
+        service.start()
+
     def test_resumes_where_the_header_says(self, service: Service):
         service.log_of("ann").append([ping(str(n)) for n in range(5)])
         with service.streaming(headers={"Last-Event-ID": "3"}, params={"after": "1"}) as response:
@@ -408,7 +423,8 @@ class TestFollow:
 
     def test_a_client_that_goes_leaves_nothing(self, service: Service):
         with service.streaming() as response:
-            next(response.iter_raw())
+            pieces = response.iter_raw()  # kept, since httpx closes what nobody holds
+            next(pieces)
             until(lambda: len(_subscribers(service)) == 1)
         until(lambda: not _subscribers(service))
 
@@ -424,11 +440,13 @@ def _subscribers(service: Service) -> list[streams.Subscriber]:
 
 def test_ends_soon_although_a_client_does_not_read(service: Service):
     with service.streaming() as response:
-        next(response.iter_raw())
+        pieces = response.iter_raw()  # kept, since httpx closes what nobody holds
+        next(pieces)
         for n in range(40):
             service.log.append([ping(str(n), data="x" * 400_000)])
         time.sleep(0.3)
-        assert service.stop() < 3
+        assert _subscribers(service)
+        assert service.stop() < 3.5  # the server waits 2 s for the client
     service.start()
 
 
