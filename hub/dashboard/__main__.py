@@ -38,13 +38,15 @@ def main() -> None:
     hub = gate.hub.hub_prefix
     site = Site(home=hub + "home", lab=hub + "user-redirect/lab", logout=hub + "logout")
     url = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+    dashboard = Dashboard(gate=gate, open_session=open_session, follower=follower, site=site)
     server = make_server(
-        Dashboard(gate=gate, open_session=open_session, follower=follower, site=site),
+        dashboard,
         address=url.hostname or "127.0.0.1",
         port=url.port or 0,
         patterns=[(r"/oauth_callback", gate.callback_handler())],
     )
     follower.start()
+    dashboard.pool.submit(dashboard.pages.warm)
     server.start()
     server.io_loop.start()
 

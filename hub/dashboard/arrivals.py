@@ -93,7 +93,7 @@ class ArrivalsView:
         ordered = sorted(self._rows.values(), key=lambda row: row.time, reverse=True)[:MOST]
         self._rows = {row.key: row for row in ordered}
         self._places = {key: place for key, place in self._places.items() if key in self._rows}
-        self.view.show(ordered)
+        self.view.put(ordered)
 
     def _clicked(self, key: str) -> None:
         place = self._places.get(key)

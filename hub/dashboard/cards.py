@@ -1,4 +1,4 @@
-"""Two small browser components of the dashboard: a list of cards, and the time line.
+"""Small browser components of the dashboard: a list of cards, the time line, the address.
 
 They are AnyWidgetComponents, as the map is: Panel 1.9 keeps one loader for all components
 of a page, so a JSComponent beside the map would break whichever comes second.
@@ -88,7 +88,7 @@ class Cards(AnyWidgetComponent):
     ::
 
         cards = Cards(layout="list", label="Runs", empty="No runs yet.")
-        cards.show([Row(key="1", title="mean-over-shape", badge="running")])
+        cards.put([Row(key="1", title="mean-over-shape", badge="running")])
     """
 
     rows = param.List(default=[], doc="Rows as plain dictionaries.")
@@ -107,7 +107,7 @@ class Cards(AnyWidgetComponent):
         super().__init__(**params)
         self._on_click = on_click
 
-    def show(self, rows: Iterable[Row]) -> None:
+    def put(self, rows: Iterable[Row]) -> None:
         """Show these rows in place of those before."""
         plain = [msgspec.to_builtins(row) for row in rows]
         self.param.update(rows=plain, loaded=True)
@@ -119,7 +119,7 @@ class Cards(AnyWidgetComponent):
             link["key"] for row in self.rows for link in row.get("links", ()) if "key" in link
         }
         key = self.asked[0] if self.asked else None
-        if self._on_click is not None and key in known:
+        if self._on_click is not None and isinstance(key, str) and key in known:
             self._on_click(key)
 
 
@@ -133,3 +133,21 @@ class TimeBar(AnyWidgetComponent):
 
     _esm: ClassVar[Any] = STATIC / "timebar.js"
     _stylesheets: ClassVar[list[str]] = [(STATIC / "timebar.css").read_text(encoding="utf-8")]
+
+
+class Address(AnyWidgetComponent):
+    """Writes what is shown into the page's address, so that it can be sent to a colleague."""
+
+    query = param.Dict(default={}, doc="Names and values after the question mark.")
+
+    _esm: ClassVar[Any] = """
+    function render({ model }) {
+      const write = () => {
+        const query = new URLSearchParams(model.get("query")).toString();
+        if (query) history.replaceState(null, "", `?${query}`);
+      };
+      model.on("change:query", write);
+      write();
+    }
+    export default { render };
+    """

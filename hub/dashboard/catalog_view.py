@@ -39,7 +39,7 @@ class CatalogView:
         self._draw()
 
     def _draw(self) -> None:
-        self.view.show(
+        self.view.put(
             Row(
                 key=each.id,
                 title=each.title or each.id,

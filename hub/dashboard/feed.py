@@ -46,9 +46,7 @@ class Follower:
     False
     """
 
-    def __init__(
-        self, log: EventLog, *, patience: float = PATIENCE, retry: float = RETRY
-    ) -> None:
+    def __init__(self, log: EventLog, *, patience: float = PATIENCE, retry: float = RETRY) -> None:
         self._log = log
         self._patience = patience
         self._retry = retry

@@ -101,9 +101,7 @@ class Fields:
         from ...catalogs.cubes import open_collection
 
         key = (collection.location, collection.snapshot)
-        return self._datasets.get(
-            key, lambda: open_collection(collection, lake, chunks=None)
-        )
+        return self._datasets.get(key, lambda: open_collection(collection, lake, chunks=None))
 
     def look(self, lake: Lake, collection: Collection, variable: str) -> Look:
         """How to look at a variable; raises ``NotFound``."""

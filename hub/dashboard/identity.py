@@ -1,4 +1,4 @@
-"""Who looks at the dashboard: every request is checked, and open pages are checked again and again."""
+"""Who looks at the dashboard: every request is checked, and open pages again and again."""
 
 import logging
 import secrets
@@ -35,7 +35,7 @@ TICKET = "boathouse-ticket"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
-        # Panel's components are modules made from text, and bokeh's page starts by an inline script.
+        # Panel makes modules from text, and bokeh's page starts by an inline script.
         "script-src 'self' 'unsafe-inline' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
@@ -106,7 +106,7 @@ class Gate(AuthProvider, ABC):
         return
 
     @property
-    def get_user_async(self) -> Callable[[RequestHandler], Any]:
+    def get_user_async(self) -> Callable[[Any], Any]:
         """The check that bokeh makes before it answers anything."""
         return self._check
 
@@ -165,7 +165,9 @@ class Gate(AuthProvider, ABC):
             return False
         parts = headers.get("Sec-WebSocket-Protocol", "").split(",")
         token = parts[1].strip() if len(parts) == 2 else ""
-        if not token or not check_token_signature(token, secret_key=self.secret.encode(), signed=True):
+        if not token or not check_token_signature(
+            token, secret_key=self.secret.encode(), signed=True
+        ):
             return False
         page = self._pages.get(get_token_payload(token).get("cookies", {}).get(TICKET, ""))
         return page is not None and page.visitor.reader.name == visitor.reader.name
@@ -249,9 +251,7 @@ class HubGate(Gate):
 
     async def still(self, visitor: Visitor) -> Visitor | None:
         """Ask the hub again about the visitor's token."""
-        model = await self.hub.user_for_token(
-            visitor.token, session_id=visitor.login, sync=False
-        )
+        model = await self.hub.user_for_token(visitor.token, session_id=visitor.login, sync=False)
         return self._visitor(model, visitor.token, visitor.login)
 
     def _visitor(self, model: dict[str, Any] | None, token: str, login: str) -> Visitor | None:
@@ -291,8 +291,7 @@ class HubGate(Gate):
         hub = self.hub
 
         class Callback(HubOAuthCallbackHandler):
-            @property
-            def hub_auth(self) -> HubOAuth:
-                return hub
+            def initialize(self) -> None:
+                self.hub_auth = hub
 
         return Callback

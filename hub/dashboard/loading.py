@@ -21,7 +21,7 @@ class Notices:
         )
         self._rows: dict[str, Row] = {}
         self._actions: dict[str, Callable[[], None]] = {}
-        self.view.show(())
+        self.view.put(())
 
     def say(
         self,
@@ -37,13 +37,13 @@ class Notices:
             links = (Anchor(text=action[0], key=key),)
             self._actions[key] = action[1]
         self._rows[key] = Row(key=key, title=title, text=text, links=links)
-        self.view.show(self._rows.values())
+        self.view.put(self._rows.values())
 
     def clear(self, key: str) -> None:
         """Take a notice away."""
         self._actions.pop(key, None)
         if self._rows.pop(key, None) is not None:
-            self.view.show(self._rows.values())
+            self.view.put(self._rows.values())
 
     def _clicked(self, key: str) -> None:
         act = self._actions.get(key)

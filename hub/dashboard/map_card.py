@@ -67,15 +67,25 @@ class MapCard:
 
         self.heading = Cards(layout="heading", label="Map", sizing_mode="stretch_width")
         self.map = MapView(
-            mode="view", theme="light", sizing_mode="stretch_width", frame_height=0,
-            css_classes=["map"], stylesheets=[STYLE], visible=False,
+            mode="view",
+            theme="light",
+            sizing_mode="stretch_width",
+            frame_height=0,
+            css_classes=["chart"],
+            stylesheets=[STYLE],
+            visible=False,
         )
         self.time = TimeBar(sizing_mode="stretch_width")
         # Not Panel's FlexBox: that one makes JavaScript from text, which our policy forbids.
         self.selects = pn.Row(
             sizing_mode="stretch_width",
             visible=False,
-            styles={"flex-wrap": "wrap", "column-gap": "18px", "row-gap": "6px"},
+            styles={
+                "flex-wrap": "wrap",
+                "column-gap": "18px",
+                "row-gap": "6px",
+                "margin-top": "8px",
+            },
         )
         self.series = SeriesCard()
         self.map.param.watch(self._clicked, "clicked")
@@ -106,7 +116,7 @@ class MapCard:
             self._place = None
             self.map.param.update(marker=[], bounds=[])
             self.series.hint(HINT)
-            self.heading.show([Row(key="title", title=collection.title, badge="opening")])
+            self.heading.put([Row(key="title", title=collection.title, badge="opening")])
         self._wanted = (collection.id, time)
 
         def work() -> tuple[_Opened, str]:
@@ -178,9 +188,8 @@ class MapCard:
         opened, look = self._opened, self._look
         if opened is None or look is None:
             return
-        self.map.visible = look.has_map
+        self.map.visible = self.time.visible = look.has_map
         if not look.has_map:
-            self.time.drawn = self.time.value
             return
         choice = self._now()
         collection, step = opened.collection, self.time.value
@@ -235,7 +244,8 @@ class MapCard:
         if self._look is None or (series.look.has_map and self._place is None):
             return
         along_time = self._look.time is not None and series.axis.name == self._look.time.name
-        self.series.show(series, self.time.value if along_time else None)
+        on_map = along_time and series.look.has_map
+        self.series.show(series, self.time.value if on_map else None)
         if series.longitude is not None and series.latitude is not None:
             self.map.marker = [series.longitude, series.latitude]
 
@@ -252,7 +262,8 @@ class MapCard:
 
     def _draw_selects(self) -> None:
         opened, look = self._opened, self._look
-        assert opened is not None and look is not None
+        if opened is None or look is None:
+            return
         names = {
             (f"{each.label} ({name})" if each.label != name else name): name
             for name, each in opened.looks.items()
@@ -293,7 +304,7 @@ class MapCard:
         collection = self._opened.collection
         if self._look is not None and not self._look.has_map and not text:
             text = "This variable has no latitude and longitude, so it is shown as a line below."
-        self.heading.show(
+        self.heading.put(
             [
                 Row(
                     key="title",
@@ -319,14 +330,16 @@ class MapCard:
             title = self._wanted[0]
             known = isinstance(error, BoathouseError)
             badge = "not available" if known else "broken"
-            self.heading.show([Row(key="title", title=title, badge=badge, tone="bad", text=text)])
+            self.heading.put([Row(key="title", title=title, badge=badge, tone="bad", text=text)])
             self.map.visible = False
             return
         self._draw_heading(text, "bad")
 
 
 def _about(collection: Collection, look: Look | None) -> tuple[str, ...]:
-    parts = [look.label + (f" [{look.units}]" if look.units not in ("", "1") else "")] if look else []
+    parts = (
+        [look.label + (f" [{look.units}]" if look.units not in ("", "1") else "")] if look else []
+    )
     if collection.interval:
         first, last = (readable(moment) for moment in collection.interval)
         parts.append(first if first == last else f"{first} to {last}")
@@ -342,6 +355,8 @@ def _same_index(before: Axis | None, axis: Axis, index: int) -> int:
 
 
 def _select(name: str, options: dict[str, Any], value: Any, changed: Callable[[Any], None]) -> Any:
-    widget = pn.widgets.Select(name=name, options=options, value=value, stylesheets=[STYLE])
+    widget = pn.widgets.Select(
+        name=name, options=options, value=value, stylesheets=[STYLE], margin=0
+    )
     widget.param.watch(changed, "value")
     return widget

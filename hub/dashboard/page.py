@@ -11,6 +11,7 @@ from ...catalogs.access import Reader
 from ...catalogs.events.event import Event
 from ...catalogs.records import Collection, Item
 from .arrivals import ITEM_EVENTS, ArrivalsView
+from .cards import Address
 from .catalog_view import CatalogView
 from .feed import Subscriber
 from .loading import Loader, Notices
@@ -64,6 +65,7 @@ class Page:
         self.notices = Notices()
         session, desk = self.session, self.desk
         prefix = dashboard.gate.prefix
+        self.address = Address(width=0, height=0)
         self.catalog = CatalogView(self._choose)
         self.map = MapCard(desk, dashboard.fields, session.lake, self._shows)
         self.arrivals = ArrivalsView(self._open)
@@ -99,6 +101,7 @@ class Page:
             "arrivals": self.arrivals.view,
             "runs": self.runs.view,
             "results": self.results.view,
+            "address": self.address,
         }
         for name, view in views.items():
             template.add_panel(name, view)
@@ -187,11 +190,12 @@ class Page:
         self.map.show(collection, time=time)
 
     def _shows(self, collection: str, variable: str) -> None:
-        if pn.state.location is not None:
-            pn.state.location.update_query(collection=collection, variable=variable)
+        self.address.query = {"collection": collection, "variable": variable}
 
 
-_NOTHING = "There is no data in this lake yet."
+_NOTHING = (
+    "There is no data in this lake yet.\nOpen the Lab and publish something: tutorial 01 shows how."
+)
 
 
 def _begin() -> tuple[str, str]:

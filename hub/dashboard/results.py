@@ -80,7 +80,7 @@ class ResultsView:
         )
 
     def _draw(self) -> None:
-        self.view.show(self._row(each) for each in self._results)
+        self.view.put(self._row(each) for each in self._results)
 
     def _row(self, each: Collection) -> Row:
         picture = self._pictures.get(_version(each), Thumbnail())

@@ -13,6 +13,7 @@ from tornado.web import RequestHandler
 
 from ...catalogs.errors import BoathouseError, NotFound
 from ...workflows.jobs import Job
+from .arrivals import readable
 from .identity import Gate
 from .session import Session, Visitor
 from .work import message_of
@@ -60,6 +61,12 @@ class NotebookPages:
         # nbconvert's exporter is not made for threads, and one page at a time is enough.
         self._lock = threading.Lock()
 
+    def warm(self) -> None:
+        """Import what rendering needs, so that the first page need not wait for it."""
+        from nbconvert import HTMLExporter
+
+        HTMLExporter(template_name="lab")
+
     def body(self, notebook: bytes) -> tuple[str, str]:
         """The head (styles) and the body of a notebook as HTML.
 
@@ -106,7 +113,7 @@ def strip_of(job: Job, prefix: str) -> str:
         f"<h1>{html.escape(job.recipe)}</h1>",
         f"<span>{html.escape(job.state)}</span>",
         f"<span>{html.escape(job.owner)}</span>" if job.owner else "",
-        f"<span>{html.escape(job.finished or job.started or job.created)}</span>",
+        f"<span>{html.escape(readable(job.finished or job.started or job.created))}</span>",
         f"<span>{html.escape(parameters[:300])}</span>" if parameters else "",
         f'<a href="{prefix}/runs/{quote(job.id, safe="")}/notebook.ipynb">Download notebook</a>',
         f'<a href="{prefix}/">Back to the dashboard</a>',

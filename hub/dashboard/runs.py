@@ -75,7 +75,7 @@ class RunsView:
         newest = sorted(self._jobs.values(), key=lambda job: (job.created, job.id), reverse=True)
         self._jobs = {job.id: job for job in newest[:MOST]}
         rows = [self._row(job) for job in self._jobs.values()]
-        self.view.show(rows + [_rule_row(rule) for rule in self._rules])
+        self.view.put(rows + [_rule_row(rule) for rule in self._rules])
 
     def _row(self, job: Job) -> Row:
         word, tone = _STATES[job.state]
@@ -89,12 +89,11 @@ class RunsView:
             key=job.id,
             title=job.recipe,
             details=(_origin(job), *_place(job)),
-            group="Runs" if self._rules else "",
             badge=word,
             tone=tone,
             started=job.started,
             finished=(job.finished or job.started) if job.ended else "",
-            time=job.finished or job.started or job.created,
+            time="" if busy else job.finished or job.started or job.created,
             done=min(job.cells_done, job.cells_total),
             total=job.cells_total if busy or stuck else 0,
             text=job.message if busy or stuck else "",

@@ -12,8 +12,9 @@ from .fields import Series
 
 INK, MUTED, LINE, ACCENT, SPREAD = "#14252d", "#51636c", "#d9e1e4", "#0e7490", "#9cc3cf"
 FONT = "Inter"
-HINT = "Click the map: the line at that place is drawn here."
+HINT = "Click the map to draw the line at that place."
 HEIGHT = 230
+MOST_LETTERS = 26
 
 
 class SeriesCard:
@@ -29,18 +30,19 @@ class SeriesCard:
     def hint(self, text: str) -> None:
         """Show a text in place of the plot."""
         self._plot.visible = False
-        self.heading.show([Row(key="hint", title="Series at a place", text=text)])
+        self.heading.put([Row(key="hint", title="Series at a place", text=text)])
 
     def show(self, series: Series, now: int | None) -> None:
         """Draw a series; ``now`` is the index that the map shows."""
-        self.heading.show([Row(key="title", title=_title(series), details=_details(series))])
+        self.heading.put([Row(key="title", title=_title(series), details=_details(series))])
         kind = (series.positions.dtype.kind, series.axis.name, series.look.units)
         if self._drawn is None or self._drawn.kind != kind:
             self._drawn = _Drawn(kind, series)
-            self._plot.object = self._drawn.figure
-        self._drawn.update(series)
-        self._plot.visible = True
-        self.mark(now)
+            self._plot.param.update(object=self._drawn.figure, visible=True)
+        else:
+            self._drawn.update(series)
+            self._plot.visible = True
+        self._drawn.mark(now)
 
     def mark(self, now: int | None) -> None:
         """Move the line that says which step the map shows."""
@@ -82,13 +84,18 @@ class _Drawn:
         )
         self._dots = dots
         _dress(self.figure)
+        self.update(series)
 
     def update(self, series: Series) -> None:
         """Draw other values."""
         self._positions = series.positions
         units = "" if series.look.units in ("", "1") else f" ({series.look.units})"
         axis_units = f" ({series.axis.units})" if series.axis.units else ""
-        self.figure.yaxis.axis_label = f"{series.look.label}{units}"
+        # A long name does not fit beside a low plot; the heading says it.
+        short = (
+            series.look.label if len(series.look.label) <= MOST_LETTERS else series.look.variable
+        )
+        self.figure.yaxis.axis_label = f"{short}{units}"
         self.figure.xaxis.axis_label = (
             "time (UTC)" if self.kind[0] == "M" else f"{series.axis.label}{axis_units}"
         )
@@ -117,7 +124,7 @@ class _Drawn:
 
 def _dress(plot: Any) -> None:
     """Our letters, ink and lines."""
-    plot.background_fill_color = plot.border_fill_color = None
+    plot.background_fill_color = plot.border_fill_color = "white"
     plot.outline_line_color = None
     plot.min_border_left = plot.min_border_right = 8
     plot.xgrid.grid_line_color = None
@@ -133,8 +140,8 @@ def _dress(plot: Any) -> None:
 
 def _title(series: Series) -> str:
     if series.latitude is None or series.longitude is None:
-        return series.look.label.capitalize()
-    return f"{series.look.label.capitalize()} at {degrees(series.latitude, series.longitude)}"
+        return _upper(series.look.label)
+    return f"{_upper(series.look.label)} at {degrees(series.latitude, series.longitude)}"
 
 
 def _details(series: Series) -> tuple[str, ...]:
@@ -142,6 +149,10 @@ def _details(series: Series) -> tuple[str, ...]:
     if len(series.lines) > 1:
         details.append(f"chosen member, and the other {len(series.lines) - 1} in light blue")
     return tuple(details)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def degrees(latitude: float, longitude: float) -> str:

@@ -13,8 +13,8 @@ from panel.io.server import get_server
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import RequestHandler, StaticFileHandler
 
-from .fields import Fields
 from .feed import Follower
+from .fields import Fields
 from .identity import OPEN_WITHIN_SECONDS, RECHECK_SECONDS, TICKET, Gate
 from .page import Page, Site
 from .run_page import NotebookPages, run_handlers
@@ -114,6 +114,7 @@ def make_server(
     server = get_server(
         {"/": dashboard.page},
         title={"/": "Boathouse"},
+        location=False,  # Panel's loses the prefix of stylesheets that are added later
         prefix=gate.prefix,
         address=address,
         port=port,

@@ -88,9 +88,11 @@ def _line(fields: Fields, lake: Lake, collection: Collection, look: Look) -> Thu
     values = series.lines[0]
     values = values[:: max(1, int(np.ceil(values.size / MOST_POINTS)))]
     line = tuple(float(value) if np.isfinite(value) else None for value in values)
-    return Thumbnail(line=line, caption=_caption(look)) if any(
-        value is not None for value in line
-    ) else Thumbnail()
+    return (
+        Thumbnail(line=line, caption=_caption(look))
+        if any(value is not None for value in line)
+        else Thumbnail()
+    )
 
 
 def _caption(look: Look) -> str:

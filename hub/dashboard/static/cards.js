@@ -233,7 +233,7 @@ function render({ model, el }) {
     }
     if (loaded) first = false;
     empty.textContent = model.get("empty");
-    empty.hidden = !model.loaded || rows.length > 0 || !model.get("empty");
+    empty.hidden = !loaded || rows.length > 0 || !model.get("empty");
     wait.hidden = loaded;
     tick(box);
   }
