@@ -13,6 +13,8 @@ from jupyterhub.services.service import Service
 LOOK = 0.3
 # A service that dies soon after its start waits longer each time, up to this.
 LONGEST_PAUSE = 15.0
+# A service that has not ended after this is killed.
+STOP_SECONDS = 20
 
 
 class Boathouse(JupyterHub):
@@ -44,7 +46,12 @@ class Boathouse(JupyterHub):
         for watch in self._watches:
             watch.cancel()
         managed = [service for service in self._service_map.values() if service.managed]
-        await asyncio.gather(*(service.spawner.stop() for service in managed if service.spawner))
+        spawners = [service.spawner for service in managed if service.spawner]
+        for spawner in spawners:
+            # The gateway ends its clusters first, which takes a few seconds.
+            spawner.term_timeout = STOP_SECONDS
+        # SIGTERM: a SIGINT may be ignored, as it is in what a shell started with `&`.
+        await asyncio.gather(*(spawner.stop(now=True) for spawner in spawners))
         await super().cleanup()
 
     async def _keep_running(self, service: Service) -> None:

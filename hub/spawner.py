@@ -28,7 +28,7 @@ class QuickLocalSpawner(SimpleLocalProcessSpawner):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         if not self.cmd or self.cmd == ["jupyterhub-singleuser"]:
-            self.cmd = tied(sys.executable, "-m", "jupyterhub.singleuser")
+            self.cmd = tied(sys.executable, "-m", "boathouse.hub.singleuser")
 
     def get_args(self) -> list[str]:
         """The hub's arguments; root needs one more, or the server refuses to start."""

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from ..catalogs.errors import BadRequest
+from ..catalogs.imports import when_imported
 from ..catalogs.lake import Connection, Lake, connect_lake, open_lake, set_default_lake
-from .imports import when_imported
 
 JOB = "BOATHOUSE_JOB"
 _lock = threading.Lock()

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from ..catalogs.imports import when_imported
 from . import session as session  # binds the default lake
-from .imports import when_imported
 
 # The notebook face: the root itself, which a relative import cannot name.
 bh = import_module("boathouse")

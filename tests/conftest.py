@@ -33,6 +33,7 @@ import psutil
 import pytest
 
 START_SECONDS = 150
+BOATHOUSE = [sys.executable, "-m", "boathouse.hub"]
 
 
 class RunningHub:
@@ -66,8 +67,7 @@ class RunningHub:
             if not name.startswith(("BOATHOUSE_", "JUPYTERHUB_", "DASK_"))
         }
         self.up = subprocess.Popen(
-            [sys.executable, "-m", "boathouse.hub", "up", "--lake", self.lake, "--port", "0"]
-            + self._words,
+            [*BOATHOUSE, "up", "--lake", self.lake, "--port", "0", *self._words],
             env={**clean, **self._environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -135,7 +135,7 @@ class RunningHub:
         """Make a user with the command line, and log him in."""
         words = ["user", "add", name, "--plan", plan, "--lake", str(self.lake)]
         made = subprocess.run(
-            [sys.executable, "-m", "boathouse.hub", *words],
+            [*BOATHOUSE, *words],
             capture_output=True,
             text=True,
             check=True,

@@ -134,7 +134,7 @@ def _assemble(piece: _Piece, blocks: list[npt.NDArray[Any]]) -> npt.NDArray[Any]
     shape = tuple(map(len, piece.chunks))
     keys = np.ravel_multi_index(tuple(owners), shape)
     order = np.argsort(keys, kind="stable")
-    wanted = np.ravel_multi_index(tuple(piece.touched.T), shape)
+    wanted = np.asarray(np.ravel_multi_index(tuple(piece.touched.T), shape))
     ends = np.searchsorted(keys[order], wanted, side="right")
     targets = np.split(order, ends[:-1])
     starts = [np.cumsum((0, *sizes[:-1])) for sizes in piece.chunks]

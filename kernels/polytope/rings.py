@@ -34,7 +34,7 @@ def read_ring(ring: Any, field: str) -> Ring:
     vertices = _numeric_ring(given)
     if vertices is None:
         vertices = tuple(_vertex(pair, f"{field}[{n}]") for n, pair in enumerate(given))
-    if len(vertices) > 1 and vertices[0] == vertices[-1]:
+    while len(vertices) > 1 and vertices[0] == vertices[-1]:
         vertices = vertices[:-1]
     if len(vertices) < 3:
         raise BadShape(f"{field}: a ring needs three vertices, not {len(vertices)}", field=field)

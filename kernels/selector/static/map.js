@@ -425,6 +425,7 @@ class MapWidget {
     }
     this.pointer = { x, y, startX: x, startY: y, moved: false, kind };
     this.stage.setPointerCapture(event.pointerId);
+    this.stage.classList.add("bh-by-pointer");
     this.stage.focus({ preventScroll: true });
     event.preventDefault();
   }
@@ -496,6 +497,7 @@ class MapWidget {
     this.invalidate();
   }
   keydown(event) {
+    this.stage.classList.remove("bh-by-pointer");
     const corner = event.target.dataset?.corner;
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     const editing = corner !== undefined;

@@ -1,4 +1,4 @@
-"""Does something right after a module's first import, so that it need not be imported now."""
+"""Imports made later, or not at all, where they would cost every start."""
 
 import importlib.util
 import sys
@@ -6,6 +6,24 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, cast
+
+# jsonschema asks for it to check "iri" formats, which nothing here has; it builds a parser at
+# import, which takes two seconds in every hub, Jupyter server and notebook runner.
+SLOW = ("rfc3987_syntax",)
+
+
+def leave_out(*names: str) -> None:
+    """Make later imports of optional modules fail as if they were not installed.
+
+    Parameters
+    ----------
+    *names : str
+        Modules; those in ``SLOW`` when none is given.  One that is imported already stays.
+    """
+    modules = cast("dict[str, Any]", sys.modules)
+    for name in names or SLOW:
+        modules.setdefault(name, None)
 
 
 def when_imported(name: str, action: Callable[[], object]) -> None:
