@@ -164,6 +164,14 @@ async def body_as(request: Request, kind: type[T]) -> T:
         raise from_decoding(error) from error
 
 
+def number_of(request: Request, name: str, default: int, highest: int) -> int:
+    """A whole number from the query; raises ``BadRequest`` naming it when it is none."""
+    text = request.query_params.get(name, str(default))
+    if text.isdecimal() and text.isascii() and len(text) < 20 and int(text) <= highest:
+        return int(text)
+    raise BadRequest(f"{name} must be a whole number from 0 to {highest}.", field=name)
+
+
 def json_response(content: Any, status: int = 200) -> Response:
     """Encode with msgspec, so that structs need no conversion."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")
