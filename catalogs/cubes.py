@@ -4,7 +4,7 @@ import contextlib
 import errno
 import fcntl
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,9 @@ def announce(lake: Lake, id: str, repository: icechunk.Repository) -> Collection
     return pending[0].collection if pending else face
 
 
-def write_cube(lake: Lake, dataset: xr.Dataset, record: Record) -> Record:
+def write_cube(
+    lake: Lake, dataset: xr.Dataset, record: Record, *, chunks: Mapping[str, int] | None = None
+) -> Record:
     """Write a Dataset as the collection's first or next version and announce it.
 
     Parameters
@@ -167,6 +169,8 @@ def write_cube(lake: Lake, dataset: xr.Dataset, record: Record) -> Record:
         In memory or lazy; lazy data is computed by the current Dask scheduler.
     record : Record
         What to announce; its snapshot is filled in.
+    chunks : mapping of str to int, optional
+        Largest chunk on disk by dimension; by default a chunk is at most a mebibyte.
 
     Returns
     -------
@@ -185,7 +189,7 @@ def write_cube(lake: Lake, dataset: xr.Dataset, record: Record) -> Record:
 
     def write(repository: icechunk.Repository) -> Record:
         session = repository.writable_session(BRANCH)
-        fill(session, clean)
+        fill(session, clean, encoding_of(clean, chunks=chunks))
         return commit(session, record, f"write {face.id}")
 
     path = lake.root / face.location
@@ -198,11 +202,12 @@ def write_cube(lake: Lake, dataset: xr.Dataset, record: Record) -> Record:
         return advance(lake, repository, write)
 
 
-def fill(session: icechunk.Session, dataset: xr.Dataset, *, steps: bool = False) -> None:
+def fill(
+    session: icechunk.Session, dataset: xr.Dataset, encoding: dict[str, dict[str, Any]]
+) -> None:
     """Replace what the session's store holds by a Dataset that :func:`storable` returned.
 
-    Lazy numbers are written by the workers that compute them.  For ``steps`` see
-    :func:`~boathouse.catalogs.encoding.encoding_of`.
+    Lazy numbers are written by the workers that compute them.
     """
     lazy = [
         name
@@ -211,7 +216,6 @@ def fill(session: icechunk.Session, dataset: xr.Dataset, *, steps: bool = False)
     ]
     rest = [name for name, array in dataset.variables.items() if array.chunks and name not in lazy]
     dataset = dataset.assign(dict(dataset[rest].compute().variables))
-    encoding = encoding_of(dataset, steps=steps)
     # icechunk.xarray.to_icechunk would do this, but icechunk 1.1 calls a signature that
     # xarray 2026 no longer has.
     fork = session.fork() if lazy else session

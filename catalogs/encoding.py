@@ -45,10 +45,13 @@ def _json(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
-def encoding_of(dataset: xr.Dataset, *, steps: bool = False) -> dict[str, dict[str, Any]]:
+def encoding_of(
+    dataset: xr.Dataset, *, steps: bool = False, chunks: Mapping[str, int] | None = None
+) -> dict[str, dict[str, Any]]:
     """How each variable is stored: its chunks, and times as exact whole numbers.
 
-    With ``steps`` each step along the leading dimension ``time`` is a chunk of its own.
+    With ``steps`` each step along the leading dimension ``time`` is a chunk of its own;
+    ``chunks`` gives the largest size by dimension, for variables of several dimensions.
     """
     encoding: dict[str, dict[str, Any]] = {}
     for name, array in dataset.variables.items():
@@ -57,6 +60,11 @@ def encoding_of(dataset: xr.Dataset, *, steps: bool = False) -> dict[str, dict[s
             told["chunks"] = (1, *chunks_of(array.shape[1:], array.dtype.itemsize))
         elif array.ndim:
             told["chunks"] = chunks_of(array.shape, array.dtype.itemsize)
+        if array.ndim > 1 and chunks:
+            told["chunks"] = tuple(
+                min(size, chunks.get(str(dim), size))
+                for dim, size in zip(array.dims, told["chunks"], strict=True)
+            )
         if array.dtype.kind == "M":
             told |= {"units": f"{_exact_unit(array.values)} since 1970-01-01", "dtype": "int64"}
         encoding[str(name)] = told

@@ -24,7 +24,7 @@ from .cubes import (
     open_repository,
     window_of,
 )
-from .encoding import storable
+from .encoding import encoding_of, storable
 from .errors import BadRequest, Conflict, NotFound
 from .lake import Lake, LakeLike, open_lake
 from .pool_change import ORIGIN_ATTRIBUTE, Change, described
@@ -220,7 +220,7 @@ def create_pool(
 
     def write(repository: icechunk.Repository) -> Record:
         session = repository.writable_session(BRANCH)
-        fill(session, empty, steps=True)
+        fill(session, empty, encoding_of(empty, steps=True))
         return commit(session, record, f"create {name}")
 
     path = lake.root / face.location

@@ -60,7 +60,10 @@ def test_an_unknown_name_is_an_attribute_error():
 def folders_with_code() -> set[str]:
     tops = ("catalogs", "kernels", "workflows", "hub", "notebooks")
     folders = {path.parent for top in tops for path in (ROOT / top).rglob("__init__.py")}
-    return {"boathouse", *(f"boathouse.{f.relative_to(ROOT).as_posix().replace('/', '.')}" for f in folders)}
+    return {
+        "boathouse",
+        *(f"boathouse.{f.relative_to(ROOT).as_posix().replace('/', '.')}" for f in folders),
+    }
 
 
 def test_the_package_list_names_every_folder_with_code():
@@ -83,7 +86,16 @@ def test_locks_name_no_address():
 @pytest.mark.slow
 def test_the_wheel_has_one_top_level_name(tmp_path: Path):
     build = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), "."],
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(tmp_path),
+            ".",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

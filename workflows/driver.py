@@ -10,7 +10,8 @@ from .recipes import Shelf
 
 # An attempt is lost with its worker; a notebook that fails by itself is not tried again.
 ATTEMPTS_LOST = 3
-# A cluster that needs longer to give an attempt a place is given up, in seconds.
+# A cluster that gets no worker in this time is given up, in seconds.  One that has workers may
+# be busy for as long as it likes.
 PLACE_SECONDS = 600.0
 LOOK_SECONDS = 1.0
 
@@ -106,7 +107,9 @@ class Driver:
                 break
             reason = self._loss(submission, claimed=now.claimed, alive=self._ledger.alive(now))
             if not reason and not now.claimed and time.monotonic() > give_up:
-                reason = "The cluster found no place for the job."
+                give_up += PLACE_SECONDS
+                if submission and submission.homeless():
+                    reason = "The cluster has no workers."
             if reason:
                 self._ledger.lose(id, attempt, reason)
                 break

@@ -37,6 +37,11 @@ class Submission:
         closed = client is None or client.status == "closed"
         return closed or self._future.status in ("lost", "cancelled")
 
+    def homeless(self) -> bool:
+        """Whether the cluster has no worker at all."""
+        client = self._future.client
+        return client is None or not _workers(client)
+
     def cancel(self) -> None:
         """Take back an attempt that has not begun."""
         with contextlib.suppress(OSError, RuntimeError, TimeoutError):
@@ -171,5 +176,8 @@ def _hand_over(client: "Client", order: Order) -> Submission:
 
 
 def _has_kernels(client: "Client") -> bool:
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return any(KERNEL in worker["resources"] for worker in workers)
+    return any(KERNEL in worker["resources"] for worker in _workers(client))
+
+
+def _workers(client: "Client") -> list[dict[str, Any]]:
+    return list(client.scheduler_info(n_workers=-1)["workers"].values())

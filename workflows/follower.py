@@ -11,7 +11,7 @@ from ..catalogs.errors import BoathouseError
 from ..catalogs.events.event import Event
 from ..catalogs.events.log import EventLog
 from .ledger import Ledger
-from .rules import comes_from, job_for, matches
+from .rules import comes_from, job_for, maker_of, matches
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +80,16 @@ class Follower:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _look(self, event: Event) -> None:
-        jobs = [
-            job_for(rule, event)
+        rules = [
+            rule
             for rule in self._ledger.rules()
             if matches(rule, event, self._reader(rule.owner, event))
-            and not comes_from(rule, event, self._ledger.find)
+        ]
+        maker = self._ledger.find(maker_of(event)) if rules else None
+        jobs = [
+            job_for(rule, event, maker.id if maker else "")
+            for rule in rules
+            if not comes_from(rule, maker, self._ledger.find)
         ]
         now = time.monotonic()
         if jobs or now > self._noted + NOTE_SECONDS:

@@ -75,39 +75,39 @@ def matches(rule: Rule, event: Event, reader: Reader) -> bool:
     return rule.where.matches(event) and reader.may_see(event.owner, event.access)
 
 
-def comes_from(rule: Rule, event: Event, job_of: Callable[[str], Job | None]) -> bool:
-    """Whether a job of this very rule, or one that such a job led to, made the event.
+def comes_from(rule: Rule, maker: Job | None, job_of: Callable[[str], Job | None]) -> bool:
+    """Whether a job is one of this very rule, or one that such a job led to.
 
     Without this a rule that publishes what it listens for would run for ever.
 
     Parameters
     ----------
     rule : Rule
-        The rule that the event matches.
-    event : Event
-        What happened; ``data["job"]`` names the job that made it, if one did.
+        The rule that an event matches.
+    maker : Job, optional
+        The job that made the event.
     job_of : callable
         Finds a job by id.
     """
-    maker = maker_of(event)
     seen: set[str] = set()
-    while maker and maker not in seen:
-        seen.add(maker)
-        job = job_of(maker)
-        if job is None:
-            return False
-        if job.rule == rule.name and job.owner == rule.owner:
+    while maker is not None and maker.id not in seen:
+        if (maker.rule, maker.owner) == (rule.name, rule.owner):
             return True
-        maker = job.parent
+        seen.add(maker.id)
+        maker = job_of(maker.parent) if maker.parent else None
     return False
 
 
 def maker_of(event: Event) -> str:
-    """The id of the job that made the event; empty when none is known."""
+    """The id of the job that made the event; empty when none is known.
+
+    An item that a job publishes has the job's id, unless it was given another name; then
+    ``data["job"]`` tells.
+    """
     if event.type == JOB_CHANGED:
         return event.source.removeprefix("/jobs/")
     if isinstance(event.data, Mapping):
-        return str(event.data.get("job") or "")
+        return str(event.data.get("job") or event.data.get("item") or "")
     return ""
 
 
@@ -130,7 +130,7 @@ def fill(value: Any, event: Event) -> Any:
     return value
 
 
-def job_for(rule: Rule, event: Event) -> Job:
+def job_for(rule: Rule, event: Event, parent: str = "") -> Job:
     """The job that a rule asks for on an event; its id never changes."""
     return Job(
         id=job_id("rule", rule.owner, rule.name, event.source, event.id),
@@ -139,7 +139,7 @@ def job_for(rule: Rule, event: Event) -> Job:
         owner=rule.owner,
         rule=rule.name,
         event=event.sequence,
-        parent=maker_of(event),
+        parent=parent,
     )
 
 

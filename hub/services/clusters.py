@@ -176,7 +176,7 @@ def _patiently(token: str) -> "GatewayCluster":
 
 def _cluster(token: str) -> "GatewayCluster":
     # Address and proxy come from the service's Dask configuration, as in a kernel.
-    gateway = Gateway(auth=JupyterHubAuth(api_token=token))
+    gateway: Any = Gateway(auth=JupyterHubAuth(api_token=token))
     try:
         name = _running(gateway) or _new(gateway)
         return gateway.connect(name, shutdown_on_close=False)
@@ -185,13 +185,13 @@ def _cluster(token: str) -> "GatewayCluster":
         raise
 
 
-def _running(gateway: Gateway) -> str:
+def _running(gateway: Any) -> str:
     reports = sorted(gateway.list_clusters(), key=lambda each: each.start_time)
     running = [each.name for each in reports if each.status.name == "RUNNING"]
     return next(iter(running or [each.name for each in reports]), "")
 
 
-def _new(gateway: Gateway) -> str:
+def _new(gateway: Any) -> str:
     try:
         # The backend makes it adaptive within the user's plan.
         return gateway.submit()

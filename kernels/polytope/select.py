@@ -142,12 +142,8 @@ def _between(axis: Axis, lower: Value, upper: Value, tolerance: float) -> tuple[
         low, high = axis.whole(lower, up=True), axis.whole(upper, up=False)
     else:
         low, high = axis.number(lower), axis.number(upper)
-        if axis.period is not None:
-            if high - low >= axis.period:
-                return 0, len(places)
-            # Near the request, so that folding costs no precision.
-            turns = math.floor((low - float(places[0])) / axis.period) if len(places) else 0
-            low, high = low - turns * axis.period, high - turns * axis.period
+        if axis.period is not None and high - low >= axis.period:
+            return 0, len(places)
         grid = tiled(axis, low, high)
         low, high = settled(axis, np.array([low, high]), grid, tolerance)
         places = grid

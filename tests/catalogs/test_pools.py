@@ -509,14 +509,15 @@ def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path):
 
     code = """
 import sys, numpy as np, xarray as xr
-from boathouse.catalogs.cubes import locked, new_repository, fill, space_for
+from boathouse.catalogs.cubes import locked, new_repository, fill
+from boathouse.catalogs.encoding import encoding_of
 from boathouse.catalogs.errors import StorageFull
 from pathlib import Path
 path = Path(sys.argv[1]) / "cube"
 data = xr.Dataset({"v": ("x", np.random.default_rng(0).normal(size=100_000))})
 try:
     with locked(path), new_repository(path) as repository:
-        fill(repository.writable_session("main"), data)
+        fill(repository.writable_session("main"), data, encoding_of(data))
 except StorageFull as error:
     assert not path.exists()
     print("full")

@@ -171,7 +171,7 @@ FINE = "2020-01-01T00:00:00.000001"
 @pytest.mark.parametrize(
     ("time", "unit"),
     [
-        *((t, u) for t in ("2020-01-01", "NaT") for u in "s ms us ns".split()),
+        *((t, u) for t in ("2020-01-01", "NaT") for u in ["s", "ms", "us", "ns"]),
         (FINE, "us"),
         (FINE, "ns"),
     ],
