@@ -128,6 +128,11 @@ def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     folder = tmp_path_factory.mktemp("jupyter")
     work = folder / "work"
     work.mkdir()
+    # The page that asks for leave to fetch news covers what is to be seen.
+    page_config = folder / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    page_config.write_text(json.dumps(quiet))
     port, token = _free_port(), secrets.token_hex(16)
     own = {
         f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")
@@ -140,7 +145,6 @@ def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         "--ServerApp.allow_root": True,
         "--IdentityProvider.token": token,
         "--LabApp.extension_manager": "readonly",
-        "--LabApp.news_url": "",
     }
     log = (folder / "log").open("w+")
     lab = subprocess.Popen(

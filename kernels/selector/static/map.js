@@ -137,7 +137,7 @@ class MapWidget {
   build(el) {
     const mode = (name, label) => makeButton(name, label, () => this.setMode(name));
     this.modes = element(
-      "div", { class: "bh-group", role: "radiogroup", "aria-label": "What the pointer does" },
+      "div", { class: "bh-group", role: "group", "aria-label": "What the pointer does" },
       mode("pan", "Move the map (M)"), mode("polygon", "Draw a polygon (P)"), mode("box", "Draw a box (B)"),
     );
     this.edits = element(
@@ -311,8 +311,7 @@ class MapWidget {
     for (const button of this.modes.children) {
       const on = button.dataset.name === mode;
       button.classList.toggle("bh-on", on);
-      button.setAttribute("role", "radio");
-      button.setAttribute("aria-checked", String(on));
+      button.setAttribute("aria-pressed", String(on));
     }
     this.edits.children[0].disabled = !this.drawing.canUndo();
     this.edits.children[1].disabled = !(this.drawing.shape || this.drawing.draft);
