@@ -101,7 +101,7 @@ def _add_events(commands: Any, lake: argparse.ArgumentParser) -> None:
         command.add_argument("--collection", default="")
         command.set_defaults(command=_listen if name == "listen" else _replay)
         if name == "replay":
-            command.add_argument("--since", default="", help="RFC 3339 time")
+            command.add_argument("--since", default="0", help="RFC 3339 time, or sequence number")
 
 
 def _add_work(commands: Any, lake: argparse.ArgumentParser) -> None:
@@ -206,9 +206,8 @@ def _listen(given: argparse.Namespace) -> None:
 
 
 def _replay(given: argparse.Namespace) -> None:
-    for event in _face(given).replay(
-        type=given.type, collection=given.collection, since=given.since
-    ):
+    since = int(given.since) if given.since.isdigit() else given.since
+    for event in _face(given).replay(since, type=given.type, collection=given.collection):
         _show(event)
 
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -51,8 +52,11 @@ class Users:
         self._first = state / "password"
         self._lock = state / "users.lock"
         self._hasher = PasswordHasher()
-        # Hashed instead of the missing hash of an unknown user, so that the answer takes as long.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Checked in place of an unknown user's hash, so that the answer takes as long."""
+        return self._hasher.hash(secrets.token_hex(16))
 
     def all(self) -> dict[str, User]:
         """Every user by name."""
@@ -70,7 +74,7 @@ class Users:
         return user is not None
 
     def add(self, name: str, *, plan: str = "explorer", admin: bool = False) -> str:
-        """Make a user and return the generated password, which is not kept.
+        """Make a user and return the generated password, which is kept for the first user only.
 
         Raises
         ------
@@ -108,14 +112,16 @@ class Users:
         again.  It is an empty text when somebody has taken that file away.
         """
         if not self.all():
-            write_private(self._first, self.add(FIRST_USER, plan="scaler", admin=True).encode())
-        name = next((name for name, user in self.all().items() if user.admin), FIRST_USER)
+            self.add(FIRST_USER, plan="scaler", admin=True)
+        name = next(iter(self.all()))
         return name, self._first.read_text(encoding="utf-8") if self._first.exists() else ""
 
     def _save(self, users: dict[str, User], name: str, user: User) -> str:
         password = "".join(secrets.choice(_ALPHABET) for _ in range(16))
         fresh = msgspec.structs.replace(user, hash=self._hasher.hash(password))
         write_private(self._file, msgspec.json.encode({**users, name: fresh}))
+        if not users or (name == next(iter(users)) and self._first.exists()):
+            write_private(self._first, password.encode())
         return password
 
     @contextmanager
