@@ -92,7 +92,9 @@ def default_lake() -> Lake:
 
 def _open(key: Session) -> Lake:
     if not key.address:
-        return open_lake(key.lake)
+        lake = open_lake(key.lake)
+        lake.job = key.job
+        return lake
     if not key.token:
         raise BadRequest(
             "This process knows the hub's address but has no token for it; pass lake= or set "
