@@ -9,7 +9,7 @@ from ..catalogs.errors import Unavailable
 from ..catalogs.events.event import Event, EventFilter
 from ..catalogs.lake import LakeLike, open_lake
 from .automation import Automation
-from .handle import JobHandle
+from .handle import JobHandle, Saved
 from .jobs import Recipe, Rule, Schedule
 from .listing import Jobs, Listing, Standing, list_jobs, list_recipes, list_rules, list_schedules
 from .recipes import plain_parameters
@@ -63,7 +63,7 @@ class When:
 
     def notebook(
         self, recipe: str, parameters: dict[str, Any] | None = None, name: str = ""
-    ) -> Rule:
+    ) -> Saved[Rule]:
         """Save a rule that runs a recipe for each event, also when you are away.
 
         Parameters
@@ -78,7 +78,8 @@ class When:
 
         Returns
         -------
-        Rule
+        Saved
+            The rule, with ``delete()``.
 
         Raises
         ------
@@ -102,7 +103,8 @@ class When:
             recipe=recipe,
             parameters=plain_parameters(parameters or {}),
         )
-        return automation(self._lake).save_rule(rule)
+        chosen = automation(self._lake)
+        return Saved(chosen.save_rule(rule), chosen.delete_rule)
 
 
 class Listener:
@@ -225,7 +227,7 @@ def run(recipe: str, *, lake: LakeLike = None, **parameters: Any) -> JobHandle:
 
 def schedule(
     cron: str, recipe: str, *, name: str = "", lake: LakeLike = None, **parameters: Any
-) -> Schedule:
+) -> Saved[Schedule]:
     """Run a recipe at the times of a cron line, also when you are away.
 
     Parameters
@@ -244,8 +246,8 @@ def schedule(
 
     Returns
     -------
-    Schedule
-        With the time at which it is due next.
+    Saved
+        The schedule, with the time at which it is due next, and ``delete()``.
 
     Raises
     ------
@@ -265,7 +267,8 @@ def schedule(
         recipe=recipe,
         parameters=plain_parameters(parameters),
     )
-    return automation(lake).save_schedule(wanted)
+    chosen = automation(lake)
+    return Saved(chosen.save_schedule(wanted), chosen.delete_schedule)
 
 
 def jobs(*, limit: int = 50, lake: LakeLike = None) -> Jobs:

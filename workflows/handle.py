@@ -1,16 +1,19 @@
-"""A job as a notebook holds it: to be waited for, looked at and opened."""
+"""Jobs, rules and schedules as a notebook holds them."""
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..catalogs.errors import JobFailed, Unavailable
 from ..catalogs.lake import Lake
 from .automation import Automation
-from .jobs import Job, State
-from .listing import job_html
+from .jobs import Job, Rule, Schedule, State
+from .listing import job_html, thing_html
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Thing = TypeVar("Thing", Rule, Schedule)
 
 FIRST_LOOK_SECONDS = 0.1
 LONGEST_LOOK_SECONDS = 1.0
@@ -130,3 +133,40 @@ class JobHandle:
         except Unavailable:
             # The service restarts; the job goes on.
             return self._job
+
+
+class Saved(Generic[Thing]):
+    """A rule or a schedule that was saved; its fields are attributes.
+
+    Parameters
+    ----------
+    thing : Rule or Schedule
+        What was saved.
+    delete : callable
+        Withdraws it by name.
+
+    Examples
+    --------
+    >>> rule = bh.on(collection="sst").notebook("mean-over-shape", {...})  # doctest: +SKIP
+    >>> rule.delete()  # doctest: +SKIP
+    """
+
+    def __init__(self, thing: Thing, delete: Callable[[str], None]) -> None:
+        self._thing = thing
+        self._delete = delete
+
+    def __repr__(self) -> str:
+        return repr(self._thing)
+
+    def _repr_html_(self) -> str:
+        return thing_html(self._thing)
+
+    def __getattr__(self, name: str) -> Any:
+        # Not for our own: a copy or a pickle asks before __init__ has run.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._thing, name)
+
+    def delete(self) -> None:
+        """Withdraw it; running jobs end in peace."""
+        self._delete(self._thing.name)

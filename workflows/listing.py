@@ -174,6 +174,18 @@ def job_html(job: Job) -> str:
     )
 
 
+def thing_html(thing: Rule | Schedule) -> str:
+    """A rule or a schedule in one line."""
+    if isinstance(thing, Rule):
+        when = " in ".join(filter(None, _condition(thing)))
+    else:
+        when = f"{thing.cron} UTC, next {thing.next}"
+    return (
+        f"<div><b>{escape(thing.name)}</b>: on <code>{escape(when)}</code> run "
+        f"<b>{escape(thing.recipe)}</b> with {_parameters(thing.parameters)}</div>"
+    )
+
+
 def _cause(job: Job) -> str:
     if job.rule:
         return f"rule {escape(job.rule)}"
