@@ -26,6 +26,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # A pool's group attribute and variable: the slots that it holds, and how often each was filled.
 WINDOW_ATTRIBUTE = "boathouse_window"
 REVISION = "revision"
+# A pool's group attribute: the time of slot 0, in seconds since 1970.
+ORIGIN_ATTRIBUTE = "boathouse_origin"
+OWN_ATTRIBUTES = {WINDOW_ATTRIBUTE, ORIGIN_ATTRIBUTE}
 
 # icechunk warns that a local folder is not safe for concurrent commits; ours are locked.
 icechunk.set_logs_filter("error")
@@ -361,9 +364,12 @@ def open_face(
             f"Version {wanted!r} of {face.id!r} is no longer kept.", field="snapshot"
         ) from error
     if face.kind == "pool":
-        dataset = window_of(dataset, chunks)
+        dataset = window_of(dataset)
+        if chunks is not None:
+            # Chunked only now: the steps of years long gone would each be one in the graph.
+            dataset = dataset.chunk({"time": 1, **chunks})
     about = {"title": face.title, "licence": face.licence}
-    return dataset.assign_attrs(
+    return _with_coordinates(dataset).assign_attrs(
         {
             **{key: text for key, text in about.items() if text and key not in dataset.attrs},
             COLLECTION_ATTRIBUTE: face.id,
@@ -372,13 +378,19 @@ def open_face(
     )
 
 
-def window_of(dataset: xr.Dataset, chunks: Any = None) -> xr.Dataset:
+def window_of(dataset: xr.Dataset) -> xr.Dataset:
     """The steps that a pool holds, out of all slots that it ever had."""
     dataset = dataset.copy()
-    low, high = dataset.attrs.pop(WINDOW_ATTRIBUTE)
+    low, high = dataset.attrs[WINDOW_ATTRIBUTE]
+    dataset.attrs = {
+        key: value for key, value in dataset.attrs.items() if key not in OWN_ATTRIBUTES
+    }
     dataset = dataset.isel(time=slice(low, high))
     filled = np.flatnonzero(dataset[REVISION].values > 0)
-    if filled.size < dataset.sizes["time"]:
-        dataset = dataset.isel(time=filled)
-    # Chunked only now: the steps of years long gone would each be a chunk in the graph.
-    return dataset if chunks is None else dataset.chunk({"time": 1})
+    return dataset.isel(time=filled) if filled.size < dataset.sizes["time"] else dataset
+
+
+def _with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
+    """Coordinates of one dimension are read at once: they are small, and plots need them."""
+    small = [name for name, array in dataset.coords.items() if array.ndim < 2]
+    return dataset.assign_coords({name: dataset[name].compute() for name in small})

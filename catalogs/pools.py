@@ -12,6 +12,7 @@ import xarray as xr
 from .access import PUBLIC
 from .cubes import (
     BRANCH,
+    ORIGIN_ATTRIBUTE,
     REVISION,
     WINDOW_ATTRIBUTE,
     advance,
@@ -27,7 +28,7 @@ from .cubes import (
 from .encoding import encoding_of, storable
 from .errors import BadRequest, Conflict, NotFound
 from .lake import Lake, LakeLike, open_lake
-from .pool_change import ORIGIN_ATTRIBUTE, Change, described
+from .pool_change import Change, described
 from .pool_contract import (
     as_steps,
     step_seconds,
