@@ -56,22 +56,29 @@ class Choice:
         self.ranges = self._ranges_of(spans)
         self._shape, self._area, self._rest, self._spans = shape, area, rest, spans
 
-    def with_area(self, area: Shape | None) -> Shape | None:
-        """The shape that it would be with another area on the map."""
+    def with_drawn(self, drawn: Shape | None) -> Shape | None:
+        """The shape that it would be with what was drawn on the map.
+
+        An area is put together with the ranges of now; a shape with ranges is taken whole.
+        """
+        _, rest, spans = self._split(drawn)
+        return drawn if rest or spans else self._with_area(drawn)
+
+    def _with_area(self, area: Shape | None) -> Shape | None:
         return _product(area, *self._rest, *self._spans.values())
 
     def slide(self, ranges: Mapping[str, Any]) -> None:
         """Take the handles of the sliders; spans whose handles did not move stay exact."""
-        for name, chosen in ranges.items():
+        moved = {name: chosen for name, chosen in ranges.items() if chosen != self.ranges[name]}
+        for name, chosen in moved.items():
             slider = self._sliders[name]
-            if list(chosen) == self.ranges[name]:
-                continue
             self.ranges = {**self.ranges, name: list(chosen)}
             if tuple(chosen) == slider.whole:
                 self._spans.pop(name, None)
             else:
                 self._spans[name] = slider.span((chosen[0], chosen[1]))
-        self._shape = self.with_area(self._area)
+        if moved:
+            self._shape = self._with_area(self._area)
 
     def _split(
         self, shape: Shape | None

@@ -180,8 +180,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     def _from_browser(self, document: Mapping[str, Any]) -> Shape | None:
         """What was drawn, together with what the sliders hold."""
         # The browser may draw outside the cube: that is shown there, nobody could catch an error.
-        area = Shape.of(document) if document else None
-        self._drawn = self._choice.with_area(area)
+        self._drawn = self._choice.with_drawn(Shape.of(document) if document else None)
         return self._drawn
 
     @traitlets.validate("shape")
