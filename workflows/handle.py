@@ -9,6 +9,7 @@ from ..catalogs.lake import Lake
 from .automation import Automation
 from .jobs import Job, Rule, Schedule, State
 from .listing import job_html, thing_html
+from .runner import came_from
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,7 +117,11 @@ class JobHandle:
             raise JobFailed(f"Job {job.id} {job.state}: {job.message}")
         if not job.results:
             raise JobFailed(f"Job {job.id} has published nothing; look at its notebook().")
-        return open_catalog(self._lake)[job.results[0]].to_dask()
+        name = job.results[0]
+        # Not what others, or this recipe's next run, have published under the name since.
+        mine = (item for item in self._lake.store.items(name) if came_from(item, job.id))
+        snapshot = next((item.snapshot for item in mine), "")
+        return open_catalog(self._lake)[name].read(snapshot=snapshot)
 
     def notebook(self) -> bytes:
         """The executed notebook (ipynb) as far as it got."""

@@ -64,6 +64,8 @@ class Ledger(Book):
     ----------
     path : Path
         The SQLite file; made when missing, for the owner's eyes only.
+    lease : float, optional
+        How long a worker may be silent before its attempt counts as lost, in seconds.
     clock : callable, optional
         Seconds since 1970.
 
@@ -76,8 +78,15 @@ class Ledger(Book):
     >>> ledger.close()
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease: float = LEASE_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(path, SCHEMA)
+        self._lease = lease
         self._clock = clock
 
     # Jobs.
@@ -88,7 +97,7 @@ class Ledger(Book):
             self._insert(job)
             return self.job(job.id)
 
-    def dispatch(self, cursor: int, jobs: Iterable[Job]) -> list[Job]:
+    def dispatch(self, cursor: int, jobs: Iterable[Job]) -> None:
         """Store the jobs that an event asked for and that it was looked at, at once.
 
         Parameters
@@ -97,16 +106,11 @@ class Ledger(Book):
             The event's sequence number; see :meth:`cursor`.
         jobs : iterable of Job
             Those whose ids are known already are left alone.
-
-        Returns
-        -------
-        list of Job
-            The new ones.
         """
         with self._write():
-            new = [job for job in jobs if self._insert(job)]
+            for job in jobs:
+                self._insert(job)
             self._database.execute("insert or replace into place values('cursor', ?)", (cursor,))
-        return new
 
     def find(self, id: str) -> Job | None:
         """One job, or None."""
@@ -174,13 +178,15 @@ class Ledger(Book):
                 cells_total=0,
             )
 
-    def lose(self, id: str, attempt: int, reason: str, *, counted: bool = True) -> None:
+    def lose(self, id: str, attempt: int, reason: str) -> None:
         """Give up an attempt whose worker is gone, unless it has ended or was overtaken."""
         with self._write():
             now = self.attempt(id)
-            if now.job.ended or now.job.attempt != attempt:
+            lost_already = now.claimed and now.job.state == "accepted"
+            if now.job.ended or now.job.attempt != attempt or lost_already:
                 return
-            columns = {"claimed": 0, "lease": 0.0, "losses": now.losses + counted}
+            # It stays claimed, so that nobody can take it now.
+            columns = {"claimed": 1, "lease": 0.0, "losses": now.losses + 1}
             self._change(now.job, columns, state="accepted", message=reason)
 
     def end(self, id: str, state: str, message: str) -> Job:
@@ -195,14 +201,13 @@ class Ledger(Book):
         """Give every running attempt a fresh lease: nobody could be heard while we were away."""
         with self._write():
             self._database.execute(
-                "update jobs set lease=max(lease, ?) where claimed and not ended",
-                (self._clock() + LEASE_SECONDS,),
+                "update jobs set lease=max(lease, ?) where claimed and not ended and lease > 0",
+                (self._clock() + self._lease,),
             )
 
     def alive(self, attempt: Attempt) -> bool:
         """Whether an attempt's worker was heard of lately."""
-        running = attempt.claimed and not attempt.job.ended
-        return running and attempt.lease > self._clock()
+        return attempt.job.state == "running" and attempt.lease > self._clock()
 
     # Attempts, as the worker sees them.
 
@@ -210,11 +215,12 @@ class Ledger(Book):
         """Take an attempt; True for one worker only."""
         with self._write():
             now = self.attempt(id)
-            if now.job.ended or now.job.attempt != attempt or now.claimed:
+            is_open = 0 < attempt == now.job.attempt and not now.job.ended
+            if not is_open or now.claimed:
                 return False
             self._change(
                 now.job,
-                {"claimed": 1, "lease": self._clock() + CLAIM_SECONDS},
+                {"claimed": 1, "lease": self._clock() + min(CLAIM_SECONDS, self._lease)},
                 state="running",
                 message="",
                 started=now.job.started or now_text(),
@@ -228,10 +234,10 @@ class Ledger(Book):
             if not _is_current(now, attempt):
                 return False
             known = (now.job.cells_done, now.job.cells_total, now.job.message)
-            lease = self._clock() + LEASE_SECONDS
+            lease = self._clock() + self._lease
             if known == (done, total, message):
                 # A heartbeat.  Half a lease is plenty, so most of them cost no write.
-                if now.lease < lease - LEASE_SECONDS / 2:
+                if now.lease < lease - self._lease / 2:
                     with self._write():
                         self._database.execute("update jobs set lease=? where id=?", (lease, id))
                 return True

@@ -13,6 +13,7 @@ import msgspec
 
 from ..catalogs.errors import BoathouseError, Unavailable
 from ..catalogs.lake import Connection, connect_lake, open_lake
+from ..catalogs.records import Item
 from .pulse import Pulse
 
 if TYPE_CHECKING:
@@ -114,12 +115,17 @@ def published(order: Order) -> tuple[str, ...]:
         found = [
             item.collection
             for item in lake.store.items(limit=NEWEST_ITEMS)
-            if any(link.rel == "via" and link.href.endswith(order.job) for link in item.links)
+            if came_from(item, order.job)
         ]
     finally:
         if order.connection:
             lake.close()
     return tuple(dict.fromkeys(reversed(found)))
+
+
+def came_from(item: Item, job: str) -> bool:
+    """Whether a job has published an item."""
+    return any(link.rel == "via" and link.href == f"/jobs/{job}" for link in item.links)
 
 
 def kernel_environment(order: Order, worker: Any) -> dict[str, str]:
