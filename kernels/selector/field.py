@@ -18,8 +18,6 @@ NO_DATA = 255
 # A field larger than this is thinned: a screen does not show more, and the page stays quick.
 MOST_CELLS = 1_500_000
 
-_FORMATS = {"h": "%Y-%m-%d %H:%M", "s": "%Y-%m-%d %H:%M:%S"}
-
 
 class Field(TypedDict):
     """What the map needs to draw one field (JSON).
@@ -132,7 +130,7 @@ def encode_field(
         )
     if not (np.issubdtype(data.dtype, np.number) or data.dtype == bool):
         raise BadRequest(f"{data.name or 'The field'} holds no numbers.", field="data")
-    data = _thin(data.transpose(*plane))
+    data = thin(data.transpose(*plane))
     rows, lat = _even(_degrees(data, latitude))
     columns, lon = _even(np.unwrap(_degrees(data, longitude), period=360.0))
     values = np.asarray(data.values, dtype=np.float64)[np.ix_(rows, columns)]
@@ -175,14 +173,18 @@ def format_value(value: Any) -> str:
     if array.dtype.kind == "M":
         if np.isnat(array):
             return "no time"
-        moment = array.astype("datetime64[s]").item()
-        return moment.strftime(_FORMATS["s" if moment.second else "h"])
+        return _moment(array.astype("datetime64[s]").item().isoformat(" "))
     if array.dtype.kind == "m":
         hours = float(array / np.timedelta64(1, "h"))
         return f"{hours:g} h" if abs(hours) < 96 else f"{hours / 24:g} d"
     if array.dtype.kind == "f":
         return f"{float(array):.6g}"
-    return str(value.item() if hasattr(value, "item") else value)
+    plain = array.item()
+    return _moment(plain.isoformat(" ")) if hasattr(plain, "isoformat") else str(plain)
+
+
+def _moment(text: str) -> str:
+    return text.removesuffix(":00") if text.count(":") == 2 else text
 
 
 @lru_cache(maxsize=32)
@@ -214,8 +216,8 @@ def _degrees(data: xr.DataArray, name: str) -> npt.NDArray[np.float64]:
     return values
 
 
-def _thin(data: xr.DataArray) -> xr.DataArray:
-    """Every n-th row and column of a field that is larger than the map shows."""
+def thin(data: xr.DataArray) -> xr.DataArray:
+    """Every n-th row and column of a field that has more than the map shows; nothing is read."""
     stride = int(np.ceil(np.sqrt(max(1.0, data.size / MOST_CELLS))))
     return data if stride == 1 else data[::stride, ::stride]
 
@@ -271,7 +273,7 @@ def _caption(data: xr.DataArray) -> str:
         if coordinate.ndim or name in ("forecast_reference_time", "forecast_period"):
             continue
         text = format_value(coordinate.values)
-        if coordinate.dtype.kind == "M":
+        if coordinate.dtype.kind == "M" or hasattr(coordinate.values.item(), "isoformat"):
             times.append(text)
         elif coordinate.dtype.kind in "iuf":
             units = str(coordinate.attrs.get("units", ""))

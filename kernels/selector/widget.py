@@ -15,7 +15,7 @@ from ..polytope.plan import Plan
 from ..polytope.shape import Shape
 from .assets import DETAILS, coastlines, module, stylesheet
 from .choice import Choice
-from .field import encode_field, map_axes
+from .field import encode_field, map_axes, thin
 from .sliders import sliders_of
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class PolytopeSelector(anywidget.AnyWidget):
         if shape is not None:
             self.shape = shape
 
+    def __repr__(self) -> str:
+        """What a notebook keeps of it when no browser draws it."""
+        return f"<PolytopeSelector of {self._cube.name}: {self.shape or 'nothing chosen'}>"
+
     def extract(self) -> xr.Dataset:
         """Cut the chosen shape out of the cube.
 
@@ -243,7 +247,7 @@ class PolytopeSelector(anywidget.AnyWidget):
         if index == self._index:
             return
         self._index = index
-        field = self._cube.isel(index).load()
+        field = thin(self._cube.isel(index)).load()
         low, high = self._scale(index, field)
         self.field = dict(encode_field(field, vmin=low, vmax=high, colormap=self._colormap))
 

@@ -232,6 +232,58 @@ def test_sliders_choose_ranges_and_the_field(opened: Opened, snapshot: Any) -> N
     snapshot(opened.page, "map-panel-sliders")
 
 
+def test_the_map_moves_by_keys_wheel_and_buttons(opened: Opened) -> None:
+    def bounds_after(action: Callable[[], Any]) -> list[float]:
+        before = opened.pick.bounds
+        action()
+        opened.until(lambda: opened.pick.bounds != before, "the bounds in Python")
+        opened.page.wait_for_timeout(300)
+        return opened.pick.bounds
+
+    press = opened.page.keyboard.press
+    opened.page.mouse.move(*opened.at(640, 210))
+    opened.page.mouse.wheel(0, -240)
+    opened.page.wait_for_timeout(400)
+    assert opened.pick.bounds == [], "the wheel moved a map that nobody had touched"
+    opened.stage.focus()
+    west, south, east, north = bounds_after(lambda: press("+"))
+    assert north - south == pytest.approx(90, abs=0.1)
+    west, south, east, north = bounds_after(lambda: press("ArrowRight"))
+    assert (west + east) / 2 == pytest.approx(80 / (2 * 420 / 180), abs=0.1)
+    west, south, east, north = bounds_after(lambda: press("ArrowUp"))
+    assert south > -45
+    bounds_after(lambda: opened.page.mouse.wheel(0, -240))
+    assert opened.pick.bounds[3] - opened.pick.bounds[1] == pytest.approx(45, abs=0.1)
+    west, south, east, north = bounds_after(lambda: opened.tool("fit").click())
+    assert (south, north) == (-90, 90)
+    opened.pick.bounds = [-20, 30, 50, 65]
+    opened.page.wait_for_timeout(600)
+    opened.page.mouse.move(*opened.at(640, 210))
+    latitude, longitude = opened.page.locator(".bh-readout span").all_inner_texts()[:2]
+    assert (float(latitude.split("°")[0]), float(longitude.split("°")[0])) == pytest.approx(
+        (47.5, 15), abs=0.2
+    )
+
+
+def test_no_gap_where_the_field_comes_round(opened: Opened) -> None:
+    opened.page.mouse.move(*opened.at(opened.stage.bounding_box()["width"] / 2 - 3, 210))
+    assert "1.3° W" in opened.page.locator(".bh-readout").inner_text()
+    assert "K" in opened.page.locator(".bh-readout b").inner_text()
+    clear = opened.page.locator(".bh-canvas").evaluate(
+        """canvas => {
+          const water = getComputedStyle(canvas.closest('.bh-map')).getPropertyValue('--bh-water');
+          const row = canvas.getContext('2d').getImageData(0, 150, canvas.width, 1).data;
+          const [r, g, b] = water.trim().match(/\\w\\w/g).map(part => parseInt(part, 16));
+          let found = 0;
+          for (let i = 0; i < row.length; i += 4) {
+            if (row[i] === r && row[i + 1] === g && row[i + 2] === b) found += 1;
+          }
+          return found;
+        }"""
+    )
+    assert clear == 0
+
+
 def test_view_mode_gives_the_clicked_place(
     chromium_page: Any, serve_panel: Any, snapshot: Any
 ) -> None:

@@ -180,6 +180,14 @@ def test_values_for_people(value: Any, text: str) -> None:
     assert format_value(value) == text
 
 
+def test_dates_of_other_calendars_are_written_alike() -> None:
+    cftime = pytest.importorskip("cftime")
+    date = cftime.Datetime360Day(1860, 2, 30, 6)
+    assert format_value(date) == "1860-02-30 06:00"
+    data = cube([[1.0]], [0], [0]).assign_coords(time=date)
+    assert encode_field(data)["caption"] == "1860-02-30 06:00"
+
+
 def test_coastlines_are_whole_topologies_without_names() -> None:
     for detail in (110, 50):
         text = zlib.decompress(base64.b64decode(coastlines(detail)), -zlib.MAX_WBITS).decode()

@@ -114,6 +114,7 @@ class MapWidget {
     this.land = null;
     this.sliders = new Map();
     this.pointer = null; // {x, y, moved, kind} while a button is down
+    this.fingers = new Map(); // where each finger is, for pinching
     this.placed = false;
     this.drawing = new Drawing({
       view: this.view,
@@ -412,6 +413,11 @@ class MapWidget {
   pointerdown(event) {
     if (event.button > 1 || event.target.closest(".bh-tools")) return;
     const [x, y] = this.spot(event);
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, [x, y]);
+    if (this.fingers.size > 1) {
+      this.pointercancel();
+      return;
+    }
     const mode = this.get("mode");
     const { corner, between } = event.target.dataset;
     let kind = "pan";
@@ -428,12 +434,27 @@ class MapWidget {
     this.stage.focus({ preventScroll: true });
     event.preventDefault();
   }
+  pinch(id, place) {
+    const other = [...this.fingers].find(([finger]) => finger !== id)[1];
+    const before = this.fingers.get(id);
+    this.fingers.set(id, place);
+    const width = ([x, y]) => Math.max(Math.hypot(x - other[0], y - other[1]), 10);
+    this.view.zoom(width(place) / width(before), (before[0] + other[0]) / 2, (before[1] + other[1]) / 2);
+    this.move((place[0] - before[0]) / 2, (place[1] - before[1]) / 2);
+  }
   pointermove(event) {
     const [x, y] = this.spot(event);
+    if (this.fingers.size > 1 && this.fingers.has(event.pointerId)) {
+      this.pinch(event.pointerId, [x, y]);
+      return;
+    }
     if (event.target.closest?.(".bh-tools")) this.readout.hidden = true;
     else this.showReadout(x, y);
     const { pointer } = this;
-    if (!pointer) return this.drawing.point(x, y);
+    if (!pointer) {
+      this.drawing.point(x, y);
+      return;
+    }
     if (Math.hypot(x - pointer.startX, y - pointer.startY) > 4) pointer.moved = true;
     if (pointer.kind === "corner") {
       if (pointer.moved) this.drawing.drag(x, y);
@@ -442,9 +463,10 @@ class MapWidget {
       this.stage.classList.add("bh-moving");
       this.move(x - pointer.x, y - pointer.y);
     }
-    return Object.assign(pointer, { x, y });
+    Object.assign(pointer, { x, y });
   }
   pointerup(event) {
+    this.fingers.delete(event.pointerId);
     const { pointer } = this;
     if (!pointer) return;
     this.pointer = null;
@@ -459,8 +481,10 @@ class MapWidget {
     } else if (!pointer.moved && mode === "polygon") this.drawing.add(x, y);
     else if (!pointer.moved && mode === "view" && event.button === 0) this.choose(x, y);
   }
-  pointercancel() {
+  pointercancel(event) {
+    if (event) this.fingers.delete(event.pointerId);
     if (this.pointer?.kind === "corner") this.drawing.drop();
+    if (this.pointer?.kind === "box") this.drawing.cancel();
     this.pointer = null;
     this.stage.classList.remove("bh-moving");
   }
