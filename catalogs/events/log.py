@@ -48,7 +48,8 @@ class EventLog(ABC):
     ) -> Iterator[Event]:
         """Yield events as they come, for ever or until ``timeout`` seconds pass in silence.
 
-        ``after`` None starts with the next new event; a number replays from there first.
+        ``after`` None starts with what is appended after this call (not after the first
+        ``next``); a number replays from there first.
         A broken connection is resumed without loss or repetition.
         """
 

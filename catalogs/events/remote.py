@@ -98,8 +98,8 @@ class HttpEventLog(EventLog):
     ) -> Iterator[Event]:
         """Yield events as they come; see :class:`EventLog`.
 
-        The start is fixed by this call, not by the first ``next``.  Once it was connected
-        it outlasts any restart of the service; raises ``Unavailable`` when it never was.
+        Once it was connected it outlasts any restart of the service; raises ``Unavailable``
+        when it never was.
         """
         if where and where.since:
             moment(where.since, "since")
@@ -136,7 +136,6 @@ class HttpEventLog(EventLog):
                             if event.sequence > after and _visible(event, reader):
                                 yield event
                                 silent_since = time.monotonic()
-                            after = max(after, event.sequence)
                         after = max(after, int(parser.last_id or 0))
                         if parser.pending:
                             silent_since = time.monotonic()

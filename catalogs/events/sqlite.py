@@ -64,8 +64,11 @@ class SqliteEventLog(EventLog):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._connection = self._connect()
-        self._connection.executescript(SCHEMA)
+        try:
+            self._connection = self._connect()
+            self._connection.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -138,10 +141,7 @@ class SqliteEventLog(EventLog):
         reader: Reader | None = None,
         timeout: float | None = None,
     ) -> Iterator[Event]:
-        """Yield events as they come, of any process; see :class:`EventLog`.
-
-        The start is fixed by this call, not by the first ``next``.
-        """
+        """Yield events as they come, of any process; see :class:`EventLog`."""
         if where and where.since:
             moment(where.since, "since")
         start = self.last() if after is None else after

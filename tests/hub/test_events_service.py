@@ -337,7 +337,7 @@ class TestFollow:
             thread.start()
         for seen in (20, 60):
             until(lambda seen=seen: len(got) >= seen)
-            assert service.stop() < 3
+            assert service.stop() < 1.9  # an open stream does not make it wait
             time.sleep(0.2)
             service.start()
         for thread in threads:
