@@ -14,6 +14,8 @@ ATTEMPTS_LOST = 3
 # be busy for as long as it likes.
 PLACE_SECONDS = 600.0
 LOOK_SECONDS = 1.0
+# When the cluster cannot be had at all; doubles with each attempt.
+FIRST_PAUSE_SECONDS = 2.0
 
 
 class Stopped(BaseException):
@@ -81,7 +83,7 @@ class Driver:
             return 0
         except BoathouseError as error:
             self._ledger.lose(id, job.attempt, error.detail)
-            self._stopping.wait(2.0**now.losses)
+            self._stopping.wait(FIRST_PAUSE_SECONDS * 2**now.losses)
         return job.attempt
 
     def watch(self, id: str, attempt: int) -> None:

@@ -136,7 +136,6 @@ class LocalExecutor(Executor):
                     return default_client()
                 # Threads, but with an address that the job's kernel can reach: processes
                 # would run the user's script again unless it is guarded for that.
-                options: dict[str, Any] = {"dashboard_address": None}
                 cluster = LocalCluster(
                     n_workers=1,
                     threads_per_worker=4,
@@ -144,7 +143,9 @@ class LocalExecutor(Executor):
                     protocol="tcp",
                     host="127.0.0.1",
                     resources={KERNEL: NOTEBOOKS_AT_ONCE},
-                    **options,
+                    # None would put the scheduler's small HTTP server on the usual port.
+                    dashboard_address=":0",
+                    scheduler_kwargs={"dashboard": False},
                 )
                 self._own = Client(cluster, set_as_default=False)
             return self._own
