@@ -91,7 +91,7 @@ def take(
         return fields[(..., *indices)]
     flat = np.ravel_multi_index(indices, shape)
     if math.prod(lead) == 1 or len(flat) < _MANY:
-        return np.take(fields.reshape(*lead, -1), flat, axis=-1)
+        return np.take(fields.reshape(*lead, math.prod(shape)), flat, axis=-1)
     result = np.empty((*lead, len(flat)), dtype=array.dtype)
     for number in np.ndindex(*lead):
         np.take(fields[number].reshape(-1), flat, out=result[number], mode="clip")

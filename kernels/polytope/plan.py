@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ...catalogs.errors import BadShape
 from .rows import Rows
 from .select import Group, Selection
 from .shape import Shape
@@ -166,8 +165,6 @@ def chunks_of(variable: xr.Variable) -> Chunks | None:
     Dask's chunks where there are some, else the store's, else one chunk for all.
     """
     if variable.chunks is not None:
-        if any(not float(size).is_integer() for sizes in variable.chunks for size in sizes):
-            raise BadShape("the Dask chunks have no known sizes; call compute_chunk_sizes() first")
         return tuple(tuple(map(int, sizes)) for sizes in variable.chunks)
     if variable._in_memory:
         return None

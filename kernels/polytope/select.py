@@ -89,6 +89,11 @@ def select(
     """
     if not (math.isfinite(tolerance) and 0 <= tolerance < 0.5):
         raise BadShape("tolerance: a part of a grid step below 0.5 is needed", field="tolerance")
+    for dim, size in dataset.sizes.items():
+        if size != size:  # NaN: Dask does not know it
+            raise BadShape(
+                f"{dim}: Dask does not know its length; call compute_chunk_sizes() first"
+            )
     periods = dict(cyclic or {})
     found: dict[str, str] = {}
     groups: list[Group] = []

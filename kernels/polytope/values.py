@@ -80,14 +80,15 @@ def canonical(value: Any, field: str) -> Value:
         value = value[()]
     if isinstance(value, bool | np.bool_):
         raise BadShape(f"{field}: a number or a time is needed, not {bool(value)}", field=field)
+    if isinstance(value, timedelta | np.timedelta64):
+        # Also a NumPy integer, so asked first.
+        return _duration(value, field)
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
         return _number(float(value), field)
     if isinstance(value, str):
         return _text(value, field)
-    if isinstance(value, timedelta | np.timedelta64):
-        return _duration(value, field)
     if isinstance(value, np.datetime64):
         unit = np.datetime_data(value.dtype)[0]
         text = str(value if unit in ("s", "ms", "us", "ns") else value.astype("M8[s]"))
