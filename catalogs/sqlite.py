@@ -10,6 +10,7 @@ from .errors import StorageFull
 
 # How long a writer of another process is waited for, in seconds.
 BUSY_SECONDS = 30.0
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
 
 
 def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
@@ -45,16 +46,12 @@ def transaction(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]
     """Run a block as one write transaction; a full disk is ``StorageFull`` and changes nothing."""
     try:
         connection.execute("begin immediate")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
+        yield connection
         connection.execute("commit")
-    except sqlite3.OperationalError as error:
-        # After "disk is full" SQLite has rolled back by itself, so rollback may have failed.
+    except BaseException as error:
+        # When the disk is full SQLite has rolled back by itself.
         if connection.in_transaction:
             connection.execute("rollback")
-        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in FULL:
             raise StorageFull("The lake's disk is full; nothing was recorded.") from error
         raise

@@ -1,11 +1,14 @@
 """Fixtures of the catalogs floor.
 
-======  ==================================================================
-lake    an open lake of the user ``ann`` in a folder of its own, in process
-frames  makes a Dataset of hourly real-looking steps on a small grid
-======  ==================================================================
+==========  ==============================================================
+lake        an open lake of the user ``ann`` in a folder of its own, in process
+frames      makes a Dataset of hourly real-looking steps on a small grid
+small_disk  the folder of a real disk of 3 MB, to be filled
+==========  ==============================================================
 """
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,3 +49,19 @@ def frames() -> Callable[..., xr.Dataset]:
         )
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Only root can mount one."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk: {mounted.stderr.decode()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

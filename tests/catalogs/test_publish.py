@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from boathouse.catalogs.cubes import open_collection
-from boathouse.catalogs.errors import BadRequest, Conflict, NotFound
+from boathouse.catalogs.errors import BadRequest, Conflict, NotFound, StorageFull
 from boathouse.catalogs.events.event import ITEM_CREATED, ITEM_UPDATED
 from boathouse.catalogs.lake import Lake
 from boathouse.catalogs.pools import create_pool
@@ -207,6 +207,23 @@ def test_killed_between_commit_and_record(lake):
     assert recover(lake) == ["killed"]
     assert open_collection("killed", lake)["v"].values.tolist() == [1.0]
     assert len(lake.log.read()) == len(lake.store.items("killed")) == 1
+
+
+def test_a_full_disk_leaves_nothing_of_a_new_result_and_the_old_version_of_another(
+    small_disk, lake, frames
+):
+    small = Lake(small_disk, lake.store, lake.log, user="ann")
+    first = publish(frames(1), "mine", licence="CC0-1.0", lake=small)
+    noise = np.random.default_rng(0).normal(size=(8, 400, 400))
+    large = xr.Dataset({"v": (("time", "y", "x"), noise, {"units": "1"})})
+    for name in ("mine", "large"):
+        with pytest.raises(StorageFull, match="disk is full"):
+            publish(large, name, licence="CC0-1.0", lake=small)
+    assert [face.snapshot for face in lake.store.collections()] == [first.snapshot]
+    assert not (small_disk / "results" / "ann" / "large").exists()
+    xr.testing.assert_equal(open_collection("mine", small).compute(), frames(1))
+    # The rest of the failed version is gone too, so that there is room for a smaller one.
+    publish(large.isel(time=[0]), "mine", licence="CC0-1.0", lake=small)
 
 
 def test_a_folder_that_claims_to_be_another_is_left_alone(lake, frames, caplog):

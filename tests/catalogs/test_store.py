@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boathouse.catalogs.access import Reader
-from boathouse.catalogs.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from boathouse.catalogs.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    StorageFull,
+    Unavailable,
+)
 from boathouse.catalogs.events.event import ITEM_CREATED, Event
 from boathouse.catalogs.events.sqlite import SqliteEventLog
 from boathouse.catalogs.records import Collection, Item, Record, location_of
@@ -244,6 +251,19 @@ def test_what_was_pending_is_moved_at_the_next_start(tmp_path, log):
         time.sleep(0.02)
     second.close()
     assert [event.id for event in log.read()] == ["S1-0", "S1-1", "S1-2"]
+
+
+def test_a_full_disk_records_nothing(store, log):
+    store.record(record())
+    pages = store._writer.execute("pragma page_count").fetchone()[0]
+    store._writer.execute(f"pragma max_page_count = {pages}")
+    with pytest.raises(StorageFull):
+        store.record(record(id="two", snapshot="S2", items=500))
+    assert [face.id for face in store.collections()] == ["one"]
+    assert len(store.items()) == len(log.read()) == 1
+    store._writer.execute("pragma max_page_count = 1000000")
+    store.record(record(id="two", snapshot="S2", items=500))
+    assert len(store.items(limit=1000)) == 501
 
 
 class PickyLog(SqliteEventLog):
