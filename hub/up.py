@@ -27,7 +27,7 @@ HEALTH = {
     "events": ("services/events/health", {200}),
     "catalog": ("services/catalog/health", {200}),
     "automation": ("services/automation/health", {200}),
-    "dashboard": ("services/dashboard/", {200, 302, 303, 307}),
+    "dashboard": ("services/dashboard/health", {200}),
     "dask-gateway": ("services/dask-gateway/api/health", {200}),
 }
 START_SECONDS = 120.0
@@ -56,6 +56,7 @@ def up(lake: Path, *, port: int, replay: bool = True, demo: bool = True) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
+    os.umask(0o077)  # the lake and its secrets are for this account only
     begun = time.monotonic()
 
     def say(text: str) -> None:

@@ -1,6 +1,7 @@
 """The users of a hub in local mode: names, plans and password hashes in one private file."""
 
 import fcntl
+import os
 import re
 import secrets
 from collections.abc import Generator
@@ -126,6 +127,6 @@ class Users:
 
     @contextmanager
     def _locked(self) -> Generator[None]:
-        with self._lock.open("w") as lock:
+        with os.fdopen(os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..catalogs.errors import BadRequest, PlanExceeded, Unavailable
@@ -58,8 +59,11 @@ def attach(**options: Any) -> "Client":
         )
     global _client
     with _lock:
-        if _client is not None and _client.status == "running":
-            return _client
+        if _client is not None:
+            # A client learns late that its cluster has ended; the gateway knows.
+            if _client.status == "running" and (_cluster is None or _lives(_cluster)):
+                return _client
+            _close(_client)
         _client = _connect(options)
         return _client
 
@@ -105,9 +109,15 @@ def _forget() -> None:
     client, cluster = _client, _cluster
     _client = _cluster = None
     if client is not None:
-        client.close(timeout=0)
+        _close(client)
     if cluster is not None:
         cluster.close()
+
+
+def _close(client: "Client") -> None:
+    """Close a client, which may still be looking for a scheduler that is gone."""
+    with suppress(TimeoutError):
+        client.close(timeout=2)
 
 
 def _lives(cluster: "GatewayCluster | LocalCluster") -> bool:

@@ -247,8 +247,9 @@ def _execute_request(message: str, code: str) -> str:
 
 
 async def _shown(socket: Any, message: str) -> str:
-    shown = ""
-    while True:
+    # Output and answer come on two channels, in no order; "idle" is the last of the output.
+    shown, missing = "", {"execute_reply", "idle"}
+    while missing:
         answer = json.loads(await socket.read_message())
         if answer["parent_header"].get("msg_id") != message:
             continue
@@ -259,8 +260,10 @@ async def _shown(socket: Any, message: str) -> str:
             shown += content["data"].get("text/plain", "")
         elif kind == "error":
             raise AssertionError("\n".join(content["traceback"]))
-        elif kind == "execute_reply":
-            return shown
+        elif kind == "status" and content["execution_state"] == "idle":
+            missing.discard("idle")
+        missing.discard(kind)
+    return shown
 
 
 @pytest.fixture(scope="session")
@@ -284,4 +287,9 @@ def start_hub(
 
 @pytest.fixture(scope="session")
 def running_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
-    return start_hub()
+    from importlib.util import find_spec
+
+    names = ("events", "catalog", "automation", "replay")
+    there = [name for name in names if find_spec(f"boathouse.hub.services.{name}")]
+    services = ",".join([*there, "dashboard", "dask-gateway", "idle-culler"])
+    return start_hub(demo=False, services=services)

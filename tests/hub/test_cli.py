@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from boathouse.hub.cli import main
 from boathouse.hub.layout import free_port, is_free
 

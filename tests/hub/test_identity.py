@@ -3,6 +3,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from boathouse.catalogs.errors import BadRequest, Conflict, NotFound
 from boathouse.hub.identity import LocalAuthenticator
 from boathouse.hub.users import FIRST_USER, Users
