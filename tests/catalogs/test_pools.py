@@ -15,9 +15,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boathouse.catalogs.errors import BadRequest, BadStep, Conflict, NotFound
+from boathouse.catalogs.errors import BadRequest, BadStep, Conflict, NotFound, StorageFull
 from boathouse.catalogs.events.event import ITEM_CREATED, ITEM_UPDATED
-from boathouse.catalogs.lake import open_lake
+from boathouse.catalogs.lake import Lake, open_lake
 from boathouse.catalogs.pools import create_pool, open_pool
 from boathouse.catalogs.recovery import recover
 
@@ -315,7 +315,7 @@ def frames_of():
 WRITER = """
 import sys, os
 import numpy as np, pandas as pd, xarray as xr
-from boathouse.catalogs.lake import open_lake
+from boathouse.catalogs.lake import Lake, open_lake
 from boathouse.catalogs.pools import open_pool
 
 root, begin, end, death = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -417,70 +417,44 @@ def test_two_writers_at_once_lose_nothing(lake, frames):
     assert sorted(event.data["item"][9:11] for event in lake.log.read()) == times(pool.open())
 
 
-FILLER = """
-import sys
-import numpy as np, xarray as xr
-from boathouse.catalogs.errors import StorageFull
-from boathouse.catalogs.lake import Lake, open_lake
-from boathouse.catalogs.pools import Pool, create_pool
-from boathouse.catalogs.cubes import open_collection
-
-lake, state = sys.argv[1], open_lake(sys.argv[2], user="ann")
-from pathlib import Path
-lake = Lake(Path(lake), state.store, state.log, user="ann")
-
-def step(hour):
+def noisy(hour: int) -> xr.Dataset:
     values = np.random.default_rng(hour).normal(size=(1, 300, 300)).astype("f4")
     return xr.Dataset(
         {"v": (("time", "y", "x"), values, {"units": "1"})},
-        {"time": [np.datetime64("2019-03-01", "ns") + np.timedelta64(hour, "h")],
-         "y": np.arange(300), "x": np.arange(300)})
-
-pool = create_pool("full", template=step(0), window=100, step="1h", lake=lake)
-for hour in range(100):
-    try:
-        pool.put(step(hour))
-    except StorageFull as error:
-        print("full", hour, error, flush=True)
-        break
-opened = pool.open().compute()
-assert opened.sizes["time"] == hour, (opened.sizes, hour)
-for index in range(hour):
-    assert (opened["v"][index].values == step(index)["v"][0].values).all(), index
-assert len(state.store.items("full")) == len(state.log.read()) == hour
-"""
-
-
-def test_a_full_disk_shows_nothing_half(small_disk, tmp_path):
-    ran = subprocess.run(
-        [sys.executable, "-c", FILLER, str(small_disk), str(tmp_path / "state")],
-        capture_output=True,
-        text=True,
+        {
+            "time": [np.datetime64("2019-03-01", "ns") + np.timedelta64(hour, "h")],
+            "y": np.arange(300),
+            "x": np.arange(300),
+        },
     )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("full")
-    assert "disk is full" in ran.stdout
-    assert "os error" not in ran.stdout
 
 
-def test_room_again_and_the_pool_goes_on(small_disk, tmp_path):
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(2_000_000))
-    code = (
-        FILLER
-        + """
-import os
-os.unlink(sys.argv[3])
-pool.put(step(hour))
-assert pool.open().sizes["time"] == hour + 1
-"""
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(small_disk), str(tmp_path / "state"), str(ballast)],
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
+def test_a_full_disk_shows_nothing_half_and_with_room_the_pool_goes_on(small_disk, lake):
+    (small_disk / "ballast").write_bytes(bytes(1_000_000))
+    small = Lake(small_disk, lake.store, lake.log, user="ann")
+    pool = create_pool("full", template=noisy(0), window=100, step="1h", lake=small)
+    full = 0
+
+    def fill() -> None:
+        nonlocal full
+        while full < 100:
+            pool.put(noisy(full))
+            full += 1
+
+    with pytest.raises(StorageFull, match="disk is full"):
+        fill()
+
+    def check(steps: int) -> None:
+        opened = pool.open().compute()
+        assert opened.sizes["time"] == steps > 0
+        for index in range(steps):
+            np.testing.assert_array_equal(opened["v"][index], noisy(index)["v"][0])
+        assert len(lake.store.items("full")) == len(lake.log.read()) == steps
+
+    check(full)
+    (small_disk / "ballast").unlink()
+    pool.put(noisy(full))
+    check(full + 1)
 
 
 def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path):
