@@ -29,10 +29,12 @@ class ArrivalsView:
         self._open = open
         self._rows: dict[str, Row] = {}
         self._places: dict[str, tuple[str, str]] = {}
+        self._loaded = False
 
-    def load(self, items: Iterable[Item], collections: Mapping[str, Collection]) -> None:
-        """Put the catalog's items below what has come since the page was opened."""
-        for item in items:
+    def load(self, items: Iterable[Item] | None, collections: Mapping[str, Collection]) -> None:
+        """Put the catalog's items below what has come; ``items`` None while they load."""
+        self._loaded = items is not None
+        for item in items or ():
             collection = collections.get(item.collection)
             key = f"{item.collection}/{item.id}"
             if collection is None or key in self._rows:
@@ -93,7 +95,7 @@ class ArrivalsView:
         ordered = sorted(self._rows.values(), key=lambda row: row.time, reverse=True)[:MOST]
         self._rows = {row.key: row for row in ordered}
         self._places = {key: place for key, place in self._places.items() if key in self._rows}
-        self.view.put(ordered)
+        self.view.put(ordered, loaded=self._loaded or bool(ordered))
 
     def _clicked(self, key: str) -> None:
         place = self._places.get(key)

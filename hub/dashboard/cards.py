@@ -107,10 +107,10 @@ class Cards(AnyWidgetComponent):
         super().__init__(**params)
         self._on_click = on_click
 
-    def put(self, rows: Iterable[Row]) -> None:
-        """Show these rows in place of those before."""
+    def put(self, rows: Iterable[Row], *, loaded: bool = True) -> None:
+        """Show these rows in place of those before; ``loaded`` False says that more will come."""
         plain = [msgspec.to_builtins(row) for row in rows]
-        self.param.update(rows=plain, loaded=True)
+        self.param.update(rows=plain, loaded=loaded)
 
     @param.depends("asked", watch=True)
     def _was_clicked(self) -> None:

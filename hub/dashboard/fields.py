@@ -14,7 +14,7 @@ from ...catalogs.errors import BadRequest
 from ...catalogs.lake import Lake
 from ...catalogs.records import Collection
 from ...kernels.selector.field import encode_field
-from .look import Axis, Look, axis_of, is_time, look_at, time_text
+from .look import Axis, Look, axis_of, is_time, looks_of
 
 T = TypeVar("T")
 
@@ -103,9 +103,9 @@ class Fields:
         key = (collection.location, collection.snapshot)
         return self._datasets.get(key, lambda: open_collection(collection, lake, chunks=None))
 
-    def look(self, lake: Lake, collection: Collection, variable: str) -> Look:
-        """How to look at a variable; raises ``NotFound``."""
-        return look_at(self.dataset(lake, collection), variable)
+    def looks(self, lake: Lake, collection: Collection) -> dict[str, Look]:
+        """How to look at the collection's variables, by name."""
+        return looks_of(self.dataset(lake, collection), collection.variables)
 
     def frame(
         self, lake: Lake, collection: Collection, look: Look, choice: Mapping[str, int]
@@ -249,9 +249,3 @@ def _nearest(values: npt.NDArray[Any], wanted: float, name: str, *, cyclic: bool
     if distance[nearest] > spacing:
         raise BadRequest(f"This place is outside of the cube's {name}s.", field=name)
     return nearest
-
-
-def time_of(series: Series, index: int) -> str:
-    """A position of a series as text."""
-    value = series.positions[index]
-    return time_text(value) if series.positions.dtype.kind == "M" else series.axis.texts[index]

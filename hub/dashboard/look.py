@@ -1,6 +1,6 @@
 """How a variable of a cube is looked at: its map, its time line and the choices that remain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is a latitude and a longitude to draw over."""
         return bool(self.latitude)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no step, or nothing at all, along some dimension."""
+        axes = (*self.others, *([self.time] if self.time else []))
+        return any(not axis.texts for axis in axes)
+
     def indexers(self, choice: Mapping[str, int]) -> dict[str, int]:
         """``choice`` for every dimension that is not on the map, kept within its size."""
         axes = (*self.others, *([self.time] if self.time else []))
@@ -98,6 +104,23 @@ def look_at(dataset: xr.Dataset, variable: str) -> Look:
         others=others,
         members=members,
     )
+
+
+def looks_of(dataset: xr.Dataset, variables: Iterable[str]) -> dict[str, Look]:
+    """How to look at those variables that hold numbers; with maps, if there are any, only those.
+
+    Examples
+    --------
+    >>> cube = xr.Dataset({"t": ("x", [1.0, 2.0]), "crs": 0, "name": ("x", ["a", "b"])})
+    >>> list(looks_of(cube, cube.data_vars))
+    ['t']
+    """
+    looks = {
+        name: look_at(dataset, name)
+        for name in variables
+        if name in dataset.data_vars and dataset[name].dtype.kind in "fiub" and dataset[name].ndim
+    }
+    return {name: look for name, look in looks.items() if look.has_map} or looks
 
 
 def axis_of(data: xr.DataArray, name: str) -> Axis:

@@ -120,10 +120,7 @@ class MapCard:
         self._wanted = (collection.id, time)
 
         def work() -> tuple[_Opened, str]:
-            looks = {
-                name: self._fields.look(self._lake, collection, name)
-                for name in collection.variables
-            }
+            looks = self._fields.looks(self._lake, collection)
             return _Opened(collection, looks), variable
 
         self._opening.ask(work)
@@ -138,10 +135,12 @@ class MapCard:
         if same and self._look is not None and not variable:
             variable = self._look.variable
         if variable not in looks:
-            drawable = [name for name, look in looks.items() if look.has_map]
-            variable = next(iter(drawable or looks), "")
+            variable = next(iter(looks), "")
         if not variable:
-            self._say("There is nothing in it to show yet.")
+            self._say("There is nothing in it that can be drawn.")
+            return
+        if looks[variable].is_empty:
+            self._say("It is still empty: the map appears with the first step.")
             return
         follow = self._is_at_end() if same else opened.collection.kind == "pool"
         wanted_time = readable(self._wanted[1]) if self._wanted[1] else ""
@@ -319,9 +318,9 @@ class MapCard:
         )
 
     def _say(self, text: str) -> None:
-        self.map.visible = False
-        self.selects.visible = False
-        self.time.labels = []
+        self._look = None
+        self.map.visible = self.selects.visible = self.time.visible = False
+        self.series.hint("")
         self._draw_heading(text)
 
     def _broke(self, error: BaseException) -> None:
@@ -331,7 +330,7 @@ class MapCard:
             known = isinstance(error, BoathouseError)
             badge = "not available" if known else "broken"
             self.heading.put([Row(key="title", title=title, badge=badge, tone="bad", text=text)])
-            self.map.visible = False
+            self.map.visible = self.time.visible = False
             return
         self._draw_heading(text, "bad")
 
@@ -356,7 +355,7 @@ def _same_index(before: Axis | None, axis: Axis, index: int) -> int:
 
 def _select(name: str, options: dict[str, Any], value: Any, changed: Callable[[Any], None]) -> Any:
     widget = pn.widgets.Select(
-        name=name, options=options, value=value, stylesheets=[STYLE], margin=0
+        label=name, options=options, value=value, stylesheets=[STYLE], margin=0
     )
     widget.param.watch(changed, "value")
     return widget

@@ -58,7 +58,8 @@ class Page:
         self._ticket = ticket
         self._visitor = visitor
         self._collections: dict[str, Collection] = {}
-        self._items: list[Item] = []
+        self._items: list[Item] | None = None
+        self._known = False  # whether the collections were loaded
         self._begin = _begin()
         self.session = dashboard.open_session(visitor)
         self.desk = Desk(document, dashboard.pool)
@@ -131,6 +132,7 @@ class Page:
     # What comes.
 
     def _got_collections(self, collections: list[Collection]) -> None:
+        self._known = True
         self._collections = {each.id: each for each in collections}
         self.catalog.show(collections)
         self.results.show(collections)
@@ -152,7 +154,8 @@ class Page:
 
     def _got_items(self, items: list[Item]) -> None:
         self._items = items
-        self.arrivals.load(items, self._collections)
+        if self._known:
+            self.arrivals.load(items, self._collections)
 
     def _came(self, events: list[Event]) -> None:
         self.runs.add(events)

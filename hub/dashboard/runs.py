@@ -45,10 +45,12 @@ class RunsView:
         self._open_result = open_result
         self._jobs: dict[str, Job] = {}
         self._rules: list[Rule] = []
+        self._loaded = False
 
     def load(self, answer: tuple[list[Job], list[Rule]]) -> None:
         """Take over what the automation knows."""
         jobs, self._rules = answer
+        self._loaded = True
         for job in jobs:
             self._take(job)
         self._draw()
@@ -75,7 +77,8 @@ class RunsView:
         newest = sorted(self._jobs.values(), key=lambda job: (job.created, job.id), reverse=True)
         self._jobs = {job.id: job for job in newest[:MOST]}
         rows = [self._row(job) for job in self._jobs.values()]
-        self.view.put(rows + [_rule_row(rule) for rule in self._rules])
+        rules = [_rule_row(rule) for rule in self._rules]
+        self.view.put(rows + rules, loaded=self._loaded or bool(rows))
 
     def _row(self, job: Job) -> Row:
         word, tone = _STATES[job.state]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource, HoverTool, Span
+from bokeh.models import ColumnDataSource, DatetimeTickFormatter, HoverTool, Span
 from bokeh.plotting import figure
 
 from .cards import Cards, Row
@@ -82,6 +82,8 @@ class _Drawn:
                 tooltips=[("", "@text"), (series.look.units or "value", "@y{0.[0000]}")],
             )
         )
+        if moments:
+            self.figure.xaxis.formatter = _moments()
         self._dots = dots
         _dress(self.figure)
         self.update(series)
@@ -120,6 +122,21 @@ class _Drawn:
                 if isinstance(position, np.datetime64)
                 else float(position)
             )
+
+
+def _moments() -> DatetimeTickFormatter:
+    """Short times, and below the first of each day its date."""
+    hours = {"minutes": "%H:%M", "hourmin": "%H:%M", "hours": "%H:%M"}
+    day = dict.fromkeys(hours, "%d %b %Y")
+    return DatetimeTickFormatter(
+        **hours,
+        days="%d %b",
+        months="%b %Y",
+        years="%Y",
+        context=DatetimeTickFormatter(**day, days="%Y", months="", years="", hide_repeats=True),
+        context_which="start",
+        context_location="below",
+    )
 
 
 def _dress(plot: Any) -> None:

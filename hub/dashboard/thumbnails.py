@@ -34,21 +34,16 @@ def thumbnail(fields: Fields, lake: Lake, collection: Collection) -> Thumbnail:
     A collection that cannot be drawn gets an empty picture, since its card is worth
     showing all the same.
     """
-    for variable in sorted(collection.variables, key=lambda name: _dull(collection, name)):
-        try:
-            look = fields.look(lake, collection, variable)
-            if look.has_map and not _is_narrow(collection, look):
-                return _map(fields, lake, collection, look)
-            return _line(fields, lake, collection, look)
-        except BoathouseError:
-            continue
-    return Thumbnail()
-
-
-def _dull(collection: Collection, variable: str) -> tuple[bool, bool]:
-    """Sorts bounds and text behind what is worth a picture."""
-    told = collection.variables[variable]
-    return "bnds" in variable or "bounds" in variable, not str(told.get("dtype")).startswith("f")
+    try:
+        looks = fields.looks(lake, collection)
+        look = next((each for each in looks.values() if not each.is_empty), None)
+        if look is None:
+            return Thumbnail()
+        if look.has_map and not _is_narrow(collection, look):
+            return _map(fields, lake, collection, look)
+        return _line(fields, lake, collection, look)
+    except BoathouseError:
+        return Thumbnail()
 
 
 def _is_narrow(collection: Collection, look: Look) -> bool:

@@ -107,7 +107,12 @@ function heading(row, model) {
     button.addEventListener("click", () => ask(model, row.key));
     line.append(button);
   } else {
-    line.append(make("span", "title", row.title));
+    const title = make("span", "title", row.title);
+    if (model.get("layout") === "heading") {
+      title.setAttribute("role", "heading");
+      title.setAttribute("aria-level", "2");
+    }
+    line.append(title);
   }
   if (row.badge) line.append(make("span", `badge ${row.tone || ""}`, row.badge));
   return line;
