@@ -9,12 +9,13 @@ import xarray as xr
 import zarr
 from zarr.core.sync import sync
 
-from .cubes import BRANCH, ORIGIN_ATTRIBUTE, REVISION, WINDOW_ATTRIBUTE, commit, window_of
+from .cubes import ORIGIN_ATTRIBUTE, REVISION, WINDOW_ATTRIBUTE, window_of
 from .description import describe
 from .errors import BadStep
 from .events.event import ITEM_CREATED, ITEM_UPDATED, Event
 from .pool_contract import FARTHEST_AHEAD, check_contract, slots_of, time_dependent
 from .records import Collection, Item, Record
+from .repositories import BRANCH, commit
 from .times import item_id, time_text
 
 

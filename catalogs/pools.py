@@ -10,21 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from .access import PUBLIC
-from .cubes import (
-    BRANCH,
-    ORIGIN_ATTRIBUTE,
-    REVISION,
-    WINDOW_ATTRIBUTE,
-    advance,
-    announce,
-    commit,
-    establish,
-    fill,
-    locked,
-    open_collection,
-    open_repository,
-    window_of,
-)
+from .cubes import ORIGIN_ATTRIBUTE, REVISION, WINDOW_ATTRIBUTE, fill, open_collection, window_of
 from .encoding import encoding_of, storable
 from .errors import BadRequest, Conflict, NotFound
 from .lake import Lake, LakeLike, open_lake
@@ -34,6 +20,7 @@ from .pool_contract import (
     step_seconds,
 )
 from .records import Collection, Item, Record, check_name, location_of
+from .repositories import BRANCH, advance, announce, commit, establish, locked, open_repository
 from .times import time_text
 
 # Older versions can be opened for so long; jobs that began with one end in peace.

@@ -7,9 +7,9 @@ from pathlib import Path
 import icechunk
 import msgspec
 
-from .cubes import announce, locked, newest_record, open_repository
 from .errors import BoathouseError, NotFound
 from .lake import Lake
+from .repositories import announce, locked, newest_record, open_repository
 
 logger = logging.getLogger(__name__)
 

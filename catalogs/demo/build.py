@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import xarray as xr
 
-from ..cubes import open_repository, write_cube
+from ..cubes import write_cube
 from ..description import describe
 from ..errors import NotFound
 from ..events.event import ITEM_CREATED, Event
@@ -13,6 +13,7 @@ from ..lake import Lake
 from ..pools import create_pool
 from ..records import Collection, Item, Record, location_of
 from ..recovery import recover
+from ..repositories import open_repository
 from . import sources
 from .clock import MONTH_SECONDS, ReplayClock, step_of
 
