@@ -34,12 +34,14 @@ def run_cells(page: Any, number: int) -> None:
 
 
 def draw_polygon(page: Any) -> None:
-    map_ = page.locator(".jp-OutputArea-output canvas, .jp-OutputArea-output svg").first
-    page.get_by_role("button", name="polygon").first.click()
-    box = map_.bounding_box()
+    stage = page.locator(".bh-stage")
+    stage.scroll_into_view_if_needed()
+    page.locator(".bh-button[data-name=polygon]").click()
+    frame = stage.bounding_box()
     for x, y in ((0.42, 0.40), (0.55, 0.38), (0.60, 0.62), (0.45, 0.66)):
-        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
     page.keyboard.press("Enter")
+    page.locator(".bh-figure").first.wait_for()
 
 
 def until(what: Callable[[], Any], *, seconds: float, why: str) -> Any:
@@ -68,11 +70,12 @@ def test_arrival_event_run_result_dashboard(
     snapshot(page, "loop-1-lab")
 
     run_cells(page, 5)
-    page.get_by_role("button", name="polygon").first.wait_for(timeout=120_000)
+    page.locator(".bh-map .bh-scale").wait_for(timeout=120_000)
     draw_polygon(page)
     snapshot(page, "loop-2-drawn")
-    page.get_by_text("Run", exact=True).first.click()
-    page.get_by_text("Run Selected Cell and All Below").click()
+    page.locator(".jp-Notebook .jp-CodeCell").nth(2).locator(".cm-content").click()
+    page.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
+    page.locator(".lm-Menu-itemLabel", has_text="Run Selected Cell and All Below").click()
 
     visitor = hub.visit(hub.name, hub.password)
     (rule,) = until(
