@@ -9,7 +9,7 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 
 # The module's source in parts; neither mount can load a second file, so they are joined.
-PARTS = ("helpers.js", "picture.js", "drawing.js", "map.js")
+PARTS = ("helpers.js", "land.js", "picture.js", "drawing.js", "map.js")
 
 # Metres of detail are asked for by the browser when it is zoomed in.
 DETAILS = (110, 50)
@@ -52,6 +52,7 @@ def coastlines(detail: int = 110) -> str:
         for geometry in thing["geometries"]:
             geometry.pop("properties", None)
             geometry.pop("id", None)
+    topology["detail"] = chosen
     text = json.dumps(topology, separators=(",", ":")).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return base64.b64encode(packer.compress(text) + packer.flush()).decode("ascii")

@@ -17,6 +17,7 @@ const HINTS = {
 };
 const MOST_HANDLES = 80; // a country's outline is shown, not edited corner by corner
 const CRISP_CELL = 22; // pixels from which single cells are shown as cells
+const COLORS = ["outside", "water", "land", "coast", "halo", "border", "grid", "label", "glow"];
 const FINE_SCALE = 9; // pixels a degree from which the finer coastlines are worth their bytes
 
 // ---------------------------------------------------------------------------- small helpers

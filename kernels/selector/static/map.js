@@ -111,7 +111,8 @@ class MapWidget {
     this.model = model;
     this.view = new View();
     this.field = null;
-    this.land = null;
+    this.lands = {}; // coastlines by their detail
+    this.colors = {};
     this.sliders = new Map();
     this.pointer = null; // {x, y, moved, kind} while a button is down
     this.fingers = new Map(); // where each finger is, for pinching
@@ -122,9 +123,13 @@ class MapWidget {
       commit: (shape) => this.commit(shape),
       drawn: () => this.refreshTools(),
     });
+    this.writeBounds = debounced(250, () => this.save({ bounds: this.view.bounds() }));
+    this.still = debounced(120, () => {
+      this.moving = false;
+      this.invalidate();
+    });
     this.build(el);
     this.listen();
-    this.writeBounds = debounced(250, () => this.save({ bounds: this.view.bounds() }));
   }
   get(name) {
     return this.model.get(name);
@@ -170,7 +175,6 @@ class MapWidget {
     this.root = element("div", { class: "bh-map" }, this.stage, this.legend, this.axes, this.figures);
     el.classList.add("bh-host");
     el.append(this.root);
-    this.style = getComputedStyle(this.root);
   }
   listen() {
     const { stage } = this;
@@ -211,6 +215,7 @@ class MapWidget {
     this.sizes.disconnect();
     this.themes.disconnect();
     this.writeBounds.cancel();
+    this.still.cancel();
     this.root.remove();
   }
 
@@ -223,7 +228,12 @@ class MapWidget {
       (asked !== "light" &&
         (body.dataset.jpThemeLight === "false" || top.dataset.theme === "dark" || top.dataset.bsTheme === "dark" || /\bdark\b/.test(`${top.className} ${body.className}`)));
     this.root.classList.toggle("bh-dark", dark);
+    this.readColors();
     this.invalidate();
+  }
+  readColors() {
+    const style = getComputedStyle(this.root);
+    for (const name of COLORS) this.colors[name] = style.getPropertyValue(`--bh-${name}`).trim();
   }
   applyMode() {
     const mode = this.get("mode");
@@ -250,7 +260,7 @@ class MapWidget {
   }
   async applyLand(text) {
     const land = await readLand(text);
-    if (land) this.land = land;
+    if (land) this.lands[land.detail] = land;
     this.invalidate();
   }
   applyShape(raw) {
@@ -326,6 +336,7 @@ class MapWidget {
     const { clientWidth: width, clientHeight: height } = this.stage;
     if (!width || !height) return;
     Object.assign(this.view, { width, height });
+    if (!this.placed) this.readColors(); // there are none before the map is in the page
     if (!this.placed || !this.moved) this.refit();
     this.placed = true;
     this.view.settle();
@@ -357,7 +368,7 @@ class MapWidget {
       });
       if (share < 1) requestAnimationFrame(frame);
       else this.gliding = null;
-      this.invalidate();
+      this.stir();
     };
     frame(begin);
   }
@@ -368,6 +379,11 @@ class MapWidget {
     this.view.settle();
     this.moved = true;
     this.writeBounds();
+    this.stir();
+  }
+  stir() {
+    this.moving = true;
+    this.still();
     this.invalidate();
   }
   invalidate() {
@@ -375,7 +391,8 @@ class MapWidget {
     this.queued = requestAnimationFrame(() => {
       this.queued = 0;
       if (this.view.width < 2) return;
-      paint(this.canvas, this.view, this.field, this.land, this.style);
+      const fine = this.view.scale > FINE_SCALE && this.lands[50];
+      paint(this.canvas, this.view, this.field, fine || this.lands[110] || this.lands[50], this.colors, this.moving);
       this.drawing.refresh();
       this.placeMarker();
       if (this.view.scale > FINE_SCALE && this.get("detail") > 50) this.save({ detail: 50 });
@@ -517,7 +534,7 @@ class MapWidget {
     this.view.zoom(2 ** (-clamp(event.deltaY * lines, -240, 240) / 240), ...this.spot(event));
     this.moved = true;
     this.writeBounds();
-    this.invalidate();
+    this.stir();
   }
   keydown(event) {
     this.stage.classList.remove("bh-by-pointer");

@@ -61,67 +61,6 @@ function levelAt(field, longitude, latitude) {
   return field.levels[row * field.width + column];
 }
 
-async function readLand(text) {
-  if (!text) return null;
-  const topology = JSON.parse(new TextDecoder().decode(await inflate(text)));
-  const { scale, translate } = topology.transform;
-  const arcs = topology.arcs.map((arc) => {
-    let x = 0;
-    let y = 0;
-    return arc.map(([dx, dy]) => {
-      x += dx;
-      y += dy;
-      return [x * scale[0] + translate[0], y * scale[1] + translate[1]];
-    });
-  });
-  const uses = new Array(arcs.length).fill(0);
-  const eachRing = (geometries, visit) => {
-    for (const { type, arcs: parts } of geometries) {
-      for (const polygon of type === "Polygon" ? [parts] : parts) polygon.forEach(visit);
-    }
-  };
-  eachRing(topology.objects.countries.geometries, (ring) => {
-    for (const arc of ring) uses[arc < 0 ? ~arc : arc] += 1;
-  });
-  const land = new Path2D();
-  const reach = [-180, 180];
-  eachRing(topology.objects.land.geometries, (ring) => {
-    // A ring that crosses the date line goes on beyond it; one around the pole closes over the pole.
-    let turns = 0;
-    let last = null;
-    for (const arc of ring) {
-      const points = arc < 0 ? [...arcs[~arc]].reverse() : arcs[arc];
-      for (const [x, y] of last ? points.slice(1) : points) {
-        if (last && Math.abs(x + turns - last) > 180) turns += x + turns > last ? -360 : 360;
-        if (last === null) land.moveTo(x, y);
-        else land.lineTo(x + turns, y);
-        last = x + turns;
-        reach[0] = Math.min(reach[0], last);
-        reach[1] = Math.max(reach[1], last);
-      }
-    }
-    if (turns) {
-      land.lineTo(last, -90);
-      land.lineTo(last - turns, -90);
-    }
-    land.closePath();
-  });
-  const coasts = new Path2D();
-  const borders = new Path2D();
-  // Jumps over the date line and the edge at the pole are no coasts.
-  const cut = (a, b) =>
-    Math.abs(a[0] - b[0]) > 180 || (Math.abs(a[0]) > 179.99 && Math.abs(b[0]) > 179.99) || (a[1] < -89.9 && b[1] < -89.9);
-  arcs.forEach((points, index) => {
-    const path = uses[index] > 1 ? borders : coasts;
-    path.moveTo(...points[0]);
-    for (let i = 1; i < points.length; i += 1) {
-      if (cut(points[i - 1], points[i])) path.moveTo(...points[i]);
-      else path.lineTo(...points[i]);
-    }
-  });
-  return { land, coasts, borders, reach };
-}
-
 class View {
   constructor() {
     Object.assign(this, { lon: 0, lat: 0, scale: 2, squeeze: 1, width: 1, height: 1 });
@@ -187,32 +126,30 @@ class View {
   }
 }
 
-function paint(canvas, view, field, land, style) {
+// While the view moves the halo of the coasts is left out: wide lines are what takes longest.
+function paint(canvas, view, field, land, colors, moving = false) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [Math.round(view.width * ratio), Math.round(view.height * ratio)];
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const pen = canvas.getContext("2d");
-  const color = (name) => style.getPropertyValue(`--bh-${name}`).trim();
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.fillStyle = color("outside");
+  pen.fillStyle = colors.outside;
   pen.fillRect(0, 0, view.width, view.height);
   pen.save();
   pen.beginPath();
   pen.rect(0, view.y(90), view.width, 180 * view.scale);
   pen.clip();
-  pen.fillStyle = color("water");
+  pen.fillStyle = colors.water;
   pen.fillRect(0, 0, view.width, view.height);
   const across = view.scale * view.squeeze;
-  const paths = { land: new Path2D(), coasts: new Path2D(), borders: new Path2D() };
-  for (const turn of land ? view.copies(...land.reach) : []) {
-    const matrix = new DOMMatrix([across, 0, 0, -view.scale, view.x(turn), view.y(0)]);
-    for (const name of Object.keys(paths)) paths[name].addPath(land[name], matrix);
+  if (land) {
+    pen.fillStyle = colors.land;
+    pen.fill(trace(land.land, view));
   }
-  pen.fillStyle = color("land");
-  pen.fill(paths.land);
   if (field) {
     pen.imageSmoothingEnabled = field.stepX * across < CRISP_CELL;
-    pen.imageSmoothingQuality = "high";
+    // Better smoothing is several times slower, and shows only where cells are smaller than pixels.
+    pen.imageSmoothingQuality = field.stepX * across * ratio < 0.6 ? "medium" : "low";
     const left = field.west - field.stepX * (0.5 + field.margin);
     const top = view.y(field.north + field.stepY / 2);
     for (const turn of view.copies(left, left + field.stepX * field.image.width)) {
@@ -226,19 +163,21 @@ function paint(canvas, view, field, land, style) {
     }
   }
   pen.lineJoin = "round";
-  paintGraticule(pen, view, color);
+  paintGraticule(pen, view, colors);
   const stroke = (path, name, size, dash = []) => {
     pen.setLineDash(dash);
-    pen.strokeStyle = color(name);
+    pen.strokeStyle = colors[name];
     pen.lineWidth = size;
     pen.stroke(path);
   };
-  stroke(paths.borders, "border", 0.7, [3, 2]);
-  if (field) stroke(paths.coasts, "halo", 2.4);
-  stroke(paths.coasts, "coast", 0.8);
+  if (land) {
+    stroke(trace(land.borders, view), "border", 0.7, [3, 2]);
+    for (const line of field && !moving ? land.coasts : []) stroke(trace([line], view), "halo", 2.4);
+    stroke(trace(land.coasts, view), "coast", 0.8);
+  }
   pen.setLineDash([]);
   pen.restore();
-  labelGraticule(pen, view, color);
+  labelGraticule(pen, view, colors);
 }
 
 function graticule(view) {
@@ -253,7 +192,7 @@ function graticule(view) {
   return { step, longitudes: lines(west, east), latitudes: lines(south, north).filter((value) => Math.abs(value) < 90) };
 }
 
-function paintGraticule(pen, view, color) {
+function paintGraticule(pen, view, colors) {
   const { longitudes, latitudes } = graticule(view);
   pen.beginPath();
   for (const longitude of longitudes) {
@@ -264,17 +203,17 @@ function paintGraticule(pen, view, color) {
     pen.moveTo(0, view.y(latitude));
     pen.lineTo(view.width, view.y(latitude));
   }
-  pen.strokeStyle = color("grid");
+  pen.strokeStyle = colors.grid;
   pen.lineWidth = 1;
   pen.stroke();
 }
 
-function labelGraticule(pen, view, color) {
+function labelGraticule(pen, view, colors) {
   const { step, longitudes, latitudes } = graticule(view);
   const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
   pen.font = "10.5px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
-  pen.strokeStyle = color("label-halo");
-  pen.fillStyle = color("label");
+  pen.strokeStyle = colors.glow;
+  pen.fillStyle = colors.label;
   pen.lineWidth = 2.5;
   const write = (text, x, y) => {
     pen.strokeText(text, x, y);
