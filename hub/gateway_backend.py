@@ -1,6 +1,5 @@
 """Dask clusters as processes of this machine, within each user's plan."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,8 @@ class PlanBackend(UnsafeLocalBackend):
 
     def get_scheduler_command(self, cluster: Any) -> list[str]:
         """The scheduler's command: adaptive at once, without a dashboard."""
-        command = _without_dashboard(super().get_scheduler_command(cluster))
-        return [*command, "--preload", "boathouse.hub.gateway_preload"]
+        command = super().get_scheduler_command(cluster)
+        return [*command, "--no-dashboard", "--preload", "boathouse.hub.gateway_preload"]
 
     def get_scheduler_env(self, cluster: Any) -> dict[str, str]:
         """The scheduler's environment, with the bounds of its adaptive scaling."""
@@ -77,7 +76,8 @@ class PlanBackend(UnsafeLocalBackend):
         """The worker's command: one notebook at a time, scratch files in the cluster's folder."""
         command = super().get_worker_command(cluster, worker_name, scheduler_address)
         return [
-            *_without_dashboard(command),
+            *command,
+            "--no-dashboard",
             # The gateway starts a new worker for one that dies; a nanny would only double
             # the time to the first result.
             "--no-nanny",
@@ -89,6 +89,10 @@ class PlanBackend(UnsafeLocalBackend):
             "--death-timeout",
             "60",
         ]
+
+    async def on_cluster_heartbeat(self, cluster_name: str, msg: dict[str, Any]) -> None:
+        """Take note that a cluster lives; its scheduler's pages get no route from outside."""
+        await super().on_cluster_heartbeat(cluster_name, {**msg, "dashboard_address": ""})
 
     async def stop_process(self, pid: int) -> None:
         """Stop a scheduler or worker, and never a stranger that got its number later."""
@@ -109,11 +113,6 @@ class PlanBackend(UnsafeLocalBackend):
                     "\n".join(tail),
                 )
         await super().do_stop_cluster(cluster)
-
-
-def _without_dashboard(command: Sequence[str]) -> list[str]:
-    at = command.index("--dashboard-address")
-    return [*command[:at], "--no-dashboard", *command[at + 2 :]]
 
 
 def _is_dask(pid: int) -> bool:

@@ -14,11 +14,12 @@ from typing import IO
 
 import httpx
 
+from .. import __version__
 from ..catalogs.errors import BoathouseError, Conflict, Unavailable
 from ..catalogs.lake import open_lake
 from ..kernels.kernelspec import install_kernel
 from .children import tied
-from .layout import HOST, Layout, free_port, is_free
+from .layout import HOST, Layout, free_port, is_free, write_private
 from .users import Users
 
 # What tells that a part works: its path, and the answers that mean yes.
@@ -106,7 +107,7 @@ def wait_until_healthy(
                 if _healthy(client, part):
                     missing.remove(part)
                     say(f"{part} answers")
-            time.sleep(0.1)
+            time.sleep(0.25)
     if missing:
         raise Unavailable(
             f"No answer from {', '.join(missing)} after {seconds:.0f} s; see the log."
@@ -154,15 +155,24 @@ def _sole(layout: Layout, say: Say) -> Generator[IO[str]]:
 def _ready(layout: Layout, say: Say, *, demo: bool) -> tuple[str, str]:
     """Make what a hub needs: data, kernel, first user."""
     if demo:
-        from ..catalogs.demo import build_demo
-
-        lake = open_lake(layout.lake, user="boathouse")
-        try:
-            build_demo(lake, progress=say)
-        finally:
-            lake.close()
+        _build_demo(layout, say)
     install_kernel()
     return Users(layout.state).first()
+
+
+def _build_demo(layout: Layout, say: Say) -> None:
+    """Build the demo's data once for each version; a warm start must not wait for xarray."""
+    mark = layout.state / "demo"
+    if mark.exists() and mark.read_text(encoding="utf-8") == __version__:
+        return
+    from ..catalogs.demo import build_demo
+
+    lake = open_lake(layout.lake, user="boathouse")
+    try:
+        build_demo(lake, progress=say)
+    finally:
+        lake.close()
+    write_private(mark, __version__.encode())
 
 
 def _start(layout: Layout, lock: IO[str], *, replay: bool) -> "subprocess.Popen[bytes]":

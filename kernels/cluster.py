@@ -199,7 +199,9 @@ def _in_process(options: dict[str, Any]) -> "LocalCluster":
         threads_per_worker=int(setting("cluster.local.threads")),
         memory_limit=f"{memory}GiB" if memory else "auto",
         processes=False,
-        dashboard_address=None,  # pyright: ignore[reportArgumentType] - None: no dashboard
+        # No dashboard, which would take a second to import; its port is opened all the same.
+        dashboard_address=":0",
+        scheduler_kwargs={"dashboard": False},
         resources={"kernel": 1},
     )
 

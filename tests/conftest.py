@@ -287,9 +287,4 @@ def start_hub(
 
 @pytest.fixture(scope="session")
 def running_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
-    from importlib.util import find_spec
-
-    names = ("events", "catalog", "automation", "replay")
-    there = [name for name in names if find_spec(f"boathouse.hub.services.{name}")]
-    services = ",".join([*there, "dashboard", "dask-gateway", "idle-culler"])
-    return start_hub(demo=False, services=services)
+    return start_hub()

@@ -156,8 +156,8 @@ def test_neither_user_reaches_the_others_server_or_cluster(
     assert ask(running_hub, clusters + names[0], his, scheme="jupyterhub") == 403
     assert ask(running_hub, clusters + names[0], his, scheme="jupyterhub", method="DELETE") == 403
     # Dask's own dashboard would be open to everybody.
-    page = f"services/dask-gateway/clusters/{names[0]}/status"
-    assert ask(running_hub, page, mine) == 404
+    for page in ("status", "health", "json/counts.json", "info/main/workers.html"):
+        assert ask(running_hub, f"services/dask-gateway/clusters/{names[0]}/{page}", mine) == 404
 
 
 def test_automation_makes_a_users_token_no_wider_than_the_user(running_hub: Any, bob: Any) -> None:
