@@ -82,15 +82,7 @@ def publish(
     """
     lake = open_lake(lake)
     dataset = _as_dataset(data)
-    check_name(name)
-    if not licence.strip():
-        raise BadRequest(
-            "A publication needs a licence, such as 'CC-BY-4.0' or 'CC0-1.0'.", field="licence"
-        )
-    if not is_access(access):
-        raise BadRequest(
-            f"access {access!r} is not 'public', 'private' or 'group:NAME'.", field="access"
-        )
+    _check_words(name, licence, access)
     _check(dataset)
     links = (*_inputs(lake, dataset, derived_from), *_job(lake))
     face = Collection(
@@ -137,6 +129,18 @@ def _as_dataset(data: xr.Dataset | xr.DataArray | pd.DataFrame) -> xr.Dataset:
         f"A {type(data).__name__} cannot be published; give a Dataset, DataArray or DataFrame.",
         field="data",
     )
+
+
+def _check_words(name: str, licence: str, access: str) -> None:
+    check_name(name)
+    if not licence.strip():
+        raise BadRequest(
+            "A publication needs a licence, such as 'CC-BY-4.0' or 'CC0-1.0'.", field="licence"
+        )
+    if not is_access(access):
+        raise BadRequest(
+            f"access {access!r} is not 'public', 'private' or 'group:NAME'.", field="access"
+        )
 
 
 def _check(dataset: xr.Dataset) -> None:

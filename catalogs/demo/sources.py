@@ -10,8 +10,9 @@ import xarray as xr
 
 from ..errors import NotFound
 
-LATITUDE = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
-LONGITUDE = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
+LATITUDE = {"standard_name": "latitude", "units": "degrees_north"}
+LONGITUDE = {"standard_name": "longitude", "units": "degrees_east"}
+LEVEL_GRID = ("model_level_number", "grid_latitude", "grid_longitude")
 TIME = {"standard_name": "time", "axis": "T"}
 SOURCE = {
     "institution": "Met Office, UK",
@@ -69,8 +70,8 @@ def _on_globe(array: xr.DataArray, **about: str) -> xr.Dataset:
     keep = ("standard_name", "long_name", "units", "cell_methods")
     array.attrs = {key: array.attrs[key] for key in keep if key in array.attrs}
     dataset = array.to_dataset().assign_attrs({**SOURCE, **about})
-    dataset["latitude"].attrs = LATITUDE
-    dataset["longitude"].attrs = LONGITUDE
+    dataset["latitude"].attrs = {**LATITUDE, "axis": "Y"}
+    dataset["longitude"].attrs = {**LONGITUDE, "axis": "X"}
     dataset["time"].attrs = TIME
     return dataset
 
@@ -107,8 +108,8 @@ def glosea() -> xr.Dataset:
                 {"standard_name": "realization", "long_name": "ensemble member", "units": "1"},
             ),
             "time": ("time", _times(first, "time"), TIME),
-            "latitude": ("latitude", first.coord("latitude").points, LATITUDE),
-            "longitude": ("longitude", first.coord("longitude").points, LONGITUDE),
+            "latitude": ("latitude", first.coord("latitude").points, {**LATITUDE, "axis": "Y"}),
+            "longitude": ("longitude", first.coord("longitude").points, {**LONGITUDE, "axis": "X"}),
             "forecast_reference_time": (
                 "number",
                 np.array(starts),
@@ -127,14 +128,8 @@ def uk_model_levels() -> xr.Dataset:
     in K.
     """
     cube = _load(sample("uk_hires.pp"), "air_potential_temperature")
-    pole = cube.coord_system("RotatedGeogCS")
-    y, x = (cube.coord(name).points for name in ("grid_latitude", "grid_longitude"))
-    latitude, longitude = unrotated(
-        y, x, pole.grid_north_pole_latitude, pole.grid_north_pole_longitude
-    )
-    grid = ("grid_latitude", "grid_longitude")
-    level = "model_level_number"
-    degrees = {"units": "degrees"}
+    level, *grid = LEVEL_GRID
+    heights = cube.coord("level_height").points
     return xr.Dataset(
         {
             "air_potential_temperature": (
@@ -151,41 +146,38 @@ def uk_model_levels() -> xr.Dataset:
         {
             "time": ("time", _times(cube, "time"), TIME),
             level: (level, cube.coord(level).points, {"standard_name": level, "units": "1"}),
-            grid[0]: (grid[0], y, {"standard_name": grid[0], "axis": "Y", **degrees}),
-            grid[1]: (grid[1], x, {"standard_name": grid[1], "axis": "X", **degrees}),
-            "latitude": (
-                grid,
-                latitude,
-                {key: LATITUDE[key] for key in ("standard_name", "units")},
-            ),
-            "longitude": (
-                grid,
-                longitude,
-                {key: LONGITUDE[key] for key in ("standard_name", "units")},
-            ),
-            "level_height": (
-                level,
-                cube.coord("level_height").points,
-                {"long_name": "height of the level above flat ground", "units": "m"},
-            ),
-            "surface_altitude": (
-                grid,
-                cube.coord("surface_altitude").points,
-                {"standard_name": "surface_altitude", "units": "m"},
-            ),
-            "rotated_pole": (
-                (),
-                0,
-                {
-                    "grid_mapping_name": "rotated_latitude_longitude",
-                    "grid_north_pole_latitude": pole.grid_north_pole_latitude,
-                    "grid_north_pole_longitude": pole.grid_north_pole_longitude,
-                    "earth_radius": pole.ellipsoid.semi_major_axis,
-                },
-            ),
+            "level_height": (level, heights, {"long_name": "height above ground", "units": "m"}),
+            **_rotated_grid(cube),
         },
         {**SOURCE, "source": "UK model, Met Office Unified Model 7.3"},
     )
+
+
+def _rotated_grid(cube: Any) -> dict[str, Any]:
+    """The grid's own coordinates, what they are on the globe, and the pole."""
+    _, *grid = LEVEL_GRID
+    pole = cube.coord_system("RotatedGeogCS")
+    north, east = pole.grid_north_pole_latitude, pole.grid_north_pole_longitude
+    y, x = (cube.coord(name).points for name in grid)
+    latitude, longitude = unrotated(y, x, north, east)
+    altitude = {"standard_name": "surface_altitude", "units": "m"}
+    return {
+        grid[0]: (grid[0], y, {"standard_name": grid[0], "units": "degrees", "axis": "Y"}),
+        grid[1]: (grid[1], x, {"standard_name": grid[1], "units": "degrees", "axis": "X"}),
+        "latitude": (grid, latitude, LATITUDE),
+        "longitude": (grid, longitude, LONGITUDE),
+        "surface_altitude": (grid, cube.coord("surface_altitude").points, altitude),
+        "rotated_pole": (
+            (),
+            0,
+            {
+                "grid_mapping_name": "rotated_latitude_longitude",
+                "grid_north_pole_latitude": north,
+                "grid_north_pole_longitude": east,
+                "earth_radius": pole.ellipsoid.semi_major_axis,
+            },
+        ),
+    }
 
 
 def unrotated(
