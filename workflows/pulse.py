@@ -29,7 +29,8 @@ class Pulse:
         self._kill = kill
         self._news = threading.Event()
         self._closed = False
-        self._said = {"done": 0, "total": 0, "message": ""}
+        self._said: dict[str, int | str] = {"done": 0, "total": 0, "message": ""}
+        self._heard: dict[str, int | str] = {}
         #: Whether somebody else has the job now, or nobody: the attempt must leave no trace.
         self.overtaken = False
         self._thread = threading.Thread(target=self._beat, name="boathouse-pulse", daemon=True)
@@ -46,11 +47,22 @@ class Pulse:
         self._news.set()
         self._thread.join()
 
+    def catch_up(self) -> None:
+        """After :meth:`close`: report what was said last, if nobody has heard it.
+
+        Raises
+        ------
+        BoathouseError
+            When nobody hears it now.
+        """
+        if not self.overtaken and self._heard != self._said:
+            self._tell()
+
     def _beat(self) -> None:
         while not self._closed:
             self._news.clear()
             try:
-                self.overtaken = not self._report(**self._said)
+                self._tell()
             except BoathouseError as error:
                 # The service may be restarting; only its clear "no" ends the work.
                 logger.warning("Cannot report progress: %s", error)
@@ -61,3 +73,8 @@ class Pulse:
             self._kill()
             self._news.clear()
             self._news.wait(KILL_SECONDS)
+
+    def _tell(self) -> None:
+        said = self._said
+        self.overtaken = not self._report(**said)
+        self._heard = said

@@ -96,6 +96,7 @@ def run_notebook(order: Order) -> str:
                 error = run.execute(pulse)
             finally:
                 pulse.close()
+        _insist(pulse.catch_up)
         if pulse.overtaken:
             return "overtaken"
         results = () if error else _insist(lambda: published(order))

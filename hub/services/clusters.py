@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx
-import msgspec
 from dask_gateway import Gateway, GatewayClusterError
 from dask_gateway.auth import JupyterHubAuth
 from dask_gateway.client import GatewayServerError
@@ -41,17 +40,6 @@ GROUPS_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0
 
 
-class Loan(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that was lent to a job; never printed."""
-
-    id: str
-    token: str
-    user: str
-
-    def __repr__(self) -> str:
-        return f"Loan({self.id!r}, user={self.user!r})"
-
-
 class HubUsers:
     """What automation asks the hub about its users.
 
@@ -68,18 +56,20 @@ class HubUsers:
         self._token = token
         self._groups: dict[str, tuple[float, tuple[str, ...]]] = {}
 
-    def lend(self, user: str, note: str) -> Loan:
+    def lend(self, user: str, note: str) -> str:
         """A short-lived token of a user, narrowed to what a job needs."""
         body = {"note": note, "expires_in": TOKEN_SECONDS, "scopes": TOKEN_SCOPES}
-        answer = self._ask("POST", f"users/{user}/tokens", body)
-        return Loan(id=answer["id"], token=answer["token"], user=user)
+        return self._ask("POST", f"users/{user}/tokens", body)["token"]
 
-    def withdraw(self, loan: Loan) -> None:
-        """End a token before its time; one that is gone is fine."""
+    def withdraw(self, user: str, note: str) -> None:
+        """End all tokens of a user that were lent with this note, before their time."""
         try:
-            self._ask("DELETE", f"users/{loan.user}/tokens/{loan.id}")
+            tokens = self._ask("GET", f"users/{user}/tokens")["api_tokens"]
+            for each in tokens:
+                if each["note"] == note:
+                    self._ask("DELETE", f"users/{user}/tokens/{each['id']}")
         except BoathouseError as error:
-            logger.info("A job's token ends by itself: %s", error)
+            logger.info("A job's token of %s ends by itself: %s", user, error)
 
     def groups(self, user: str) -> tuple[str, ...]:
         """A user's hub groups, believed for half a minute."""
@@ -117,13 +107,13 @@ class HubExecutor(Executor):
         super().__init__(lake)
         self._users = users
         self._address = address
-        self._loans: dict[str, Loan] = {}
+        self._loans: dict[str, str] = {}
         self._clients: dict[str, Client] = {}
         self._locks: dict[str, threading.Lock] = {}
 
     def connection(self, job: Job) -> Connection:
         """The hub and the job's own token."""
-        return Connection(address=self._address, token=self._loan(job).token, user=job.owner)
+        return Connection(address=self._address, token=self._loan(job), user=job.owner)
 
     def client(self, job: Job) -> "Client":
         """A client of the owner's cluster: the one that runs, else a new one."""
@@ -131,24 +121,23 @@ class HubExecutor(Executor):
             known = self._clients.get(job.owner)
             if known is None or known.status != "running":
                 self._forget(job.owner)
-                cluster = _patiently(self._loan(job).token)
+                cluster = _patiently(self._loan(job))
                 self._clients[job.owner] = cluster.get_client(set_as_default=False)
             return self._clients[job.owner]
 
     def ended(self, job: Job) -> None:
-        """Withdraw the job's token."""
-        loan = self._loans.pop(job.id, None)
-        if loan is not None:
-            self._users.withdraw(loan)
+        """Withdraw the job's token, also one that was lent before a restart."""
+        self._loans.pop(job.id, None)
+        self._users.withdraw(job.owner, _note(job))
 
     def close(self) -> None:
         """Disconnect from all clusters; what runs there goes on."""
         for owner in list(self._clients):
             self._forget(owner)
 
-    def _loan(self, job: Job) -> Loan:
+    def _loan(self, job: Job) -> str:
         if job.id not in self._loans:
-            self._loans[job.id] = self._users.lend(job.owner, f"Boathouse job {job.id}")
+            self._loans[job.id] = self._users.lend(job.owner, _note(job))
         return self._loans[job.id]
 
     def _forget(self, owner: str) -> None:
@@ -158,6 +147,10 @@ class HubExecutor(Executor):
             known.close(timeout=1)
             if cluster is not None:
                 cluster.close()
+
+
+def _note(job: Job) -> str:
+    return f"Boathouse job {job.id}"
 
 
 def _patiently(token: str) -> "GatewayCluster":
