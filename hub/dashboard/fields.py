@@ -129,7 +129,9 @@ class Fields:
         def make() -> dict[str, Any]:
             data = self.dataset(lake, collection)[look.variable]
             low, high = self._range(collection, data, look, indexers)
-            return dict(encode_field(data.isel(indexers), vmin=low, vmax=high))
+            # Coordinates beside the dimensions would only make the caption long.
+            plain = data.drop_vars([name for name in data.coords if name not in data.dims])
+            return dict(encode_field(plain.isel(indexers), vmin=low, vmax=high))
 
         return self._frames.get(key, make)
 
@@ -184,6 +186,8 @@ class Fields:
         along = _along(look, data)
         indexers.pop(along.name)
         lines = _lines(data, along.name, look.members, indexers)
+        if not np.isfinite(lines).any():
+            raise BadRequest("There is no data at this place.", field="place")
         return Series(
             look=look,
             axis=along,

@@ -209,11 +209,19 @@ def _notebook_page(job: Job, session: Session, pages: NotebookPages, prefix: str
         if len(notebook) > MOST_BYTES:
             head, body = "", _note("This notebook is very large; download it to read it.")
         else:
-            head, body = pages.body(notebook)
+            head, body = _rendered(notebook, pages)
     title = html.escape(f"{job.recipe} – Boathouse")
     return _PAGE.format(
         title=title, head=head, style=_STYLE, strip=strip_of(job, prefix), body=body
     )
+
+
+def _rendered(notebook: bytes, pages: NotebookPages) -> tuple[str, str]:
+    try:
+        return pages.body(notebook)
+    except (ValueError, KeyError, AttributeError) as error:  # whatever a program wrote there
+        logger.warning("A notebook cannot be rendered: %r", error)
+        return "", _note("This notebook cannot be read; download the file to look into it.")
 
 
 def _note(text: str) -> str:

@@ -180,9 +180,5 @@ def degrees(latitude: float, longitude: float) -> str:
     >>> degrees(50.25, -3.5)
     '50.25° N, 3.5° W'
     """
-    return (
-        f"{abs(latitude):.2f}".rstrip("0").rstrip(".")
-        + ("° S, " if latitude < 0 else "° N, ")
-        + f"{abs(longitude):.2f}".rstrip("0").rstrip(".")
-        + ("° W" if longitude < 0 else "° E")
-    )
+    north, east = round(latitude, 2) + 0.0, round(longitude, 2) + 0.0
+    return f"{abs(north):g}° {'S' if north < 0 else 'N'}, {abs(east):g}° {'W' if east < 0 else 'E'}"

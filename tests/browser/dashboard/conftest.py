@@ -1,16 +1,17 @@
 """Fixtures of the dashboard's tests: the real application on port 0, over a lake in process.
 
-=====  =============================================================================
-lake   an open lake with the pool ``air-fresh`` of three steps and the cube ``plume``
-desk   a Desk: the served dashboard; ``url``, ``lake``, ``gate``, ``dashboard``,
-       ``put(step)``, ``job(id)``, ``progress``, ``finish``, ``notebook``,
-       ``enter(page, name)``, ``run(coroutine)``
-=====  =============================================================================
+==========  =====================================================================
+lake        an open lake: the pool ``air-fresh`` of three steps, the result ``plume``
+desk        a Desk: the served dashboard; ``url``, ``lake``, ``gate``, ``dashboard``,
+            ``put(step)``, ``job(id)``, ``progress``, ``finish``, ``notebook``,
+            ``enter(page, name)``, ``run(awaitable)``
+serve_desk  serve_desk(gate) -> one more Desk, with a Gate of its own
+==========  =====================================================================
 """
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,11 @@ class KnownGate(Gate):
 class Desk:
     """The served dashboard and what lies behind it."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, gate: Gate | None = None) -> None:
         self.lake = lake
         self.automation: LocalAutomation = open_automation(lake)
         self.ledger = self.automation._ledger
-        self.gate = KnownGate()
+        self.gate: Any = gate or KnownGate()
         self.dashboard = Dashboard(
             gate=self.gate,
             open_session=self._session,
@@ -150,8 +151,12 @@ class Desk:
         self.loop.stop()
 
     def run(self, work: Any) -> Any:
-        """Run a coroutine on the dashboard's loop and give its answer."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop.asyncio_loop).result(30)
+        """Await something on the dashboard's loop and give its answer."""
+
+        async def waited() -> Any:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(waited(), self.loop.asyncio_loop).result(30)
 
     def put(self, step: int) -> None:
         open_pool("air-fresh", self.lake).put(air(step))
@@ -193,7 +198,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk(lake: Lake) -> Iterator[Desk]:
-    served = Desk(lake)
-    yield served
-    served.stop()
+def serve_desk(lake: Lake) -> Iterator[Callable[..., Desk]]:
+    served: list[Desk] = []
+
+    def serve(gate: Gate | None = None) -> Desk:
+        served.append(Desk(lake, gate))
+        return served[-1]
+
+    yield serve
+    for desk in served:
+        desk.stop()
+
+
+@pytest.fixture
+def desk(serve_desk: Callable[..., Desk]) -> Desk:
+    return serve_desk()

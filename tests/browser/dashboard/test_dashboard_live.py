@@ -224,6 +224,8 @@ def test_it_looks_right(
     wait_until(page, lambda: field_of(page).get("width"))
     click_map(page)
     page.get_by_text("nearest grid point").wait_for()
+    wait_until(page, lambda: len(series_of(page)) == 3)
+    page.locator("section.series canvas").first.wait_for()
     page.get_by_role("list", name="Results").locator("img").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     map_box = page.locator(".bh-stage").bounding_box()
@@ -239,3 +241,36 @@ def test_it_looks_right(
     snapshot(page, f"dashboard-{width}x{height}-whole", full_page=True)
     # Everything came from the dashboard itself.
     assert page.hosts == {desk.url.split("/")[2]}
+
+
+def test_a_notebook_is_shown_and_runs_nothing(desk: Any, chromium_page: Any) -> None:
+    page = chromium_page
+    evil = (
+        "<p>harmless table</p><script>document.title = 'taken over'</script>"
+        "<img src='http://tracker.invalid/pixel.png' onerror=\"document.title='taken over'\">"
+    )
+    output = {"output_type": "display_data", "data": {"text/html": evil}, "metadata": {}}
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "source": "1 + 1",
+        "metadata": {},
+        "execution_count": 1,
+        "outputs": [output],
+    }
+    desk.job("job-1")
+    desk.notebook("job-1", {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    desk.enter(page)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Notebook").click()
+    notebook = opened.value
+    answers = []
+    notebook.on("response", lambda answer: answers.append(answer.url))
+    notebook.reload()
+    notebook.get_by_text("harmless table").wait_for()
+    notebook.wait_for_timeout(300)
+    assert notebook.title() == "mean-over-shape – Boathouse"
+    assert notebook.evaluate("window.origin") == "null"
+    assert {url.split("/")[2] for url in answers} == {desk.url.split("/")[2]}
+    notebook.get_by_role("link", name="Back to the dashboard").click()
+    notebook.get_by_role("list", name="Catalog").wait_for()
