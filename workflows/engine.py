@@ -16,7 +16,6 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
 from dbos._utils import GlobalParams, generate_uuid
-from sqlalchemy.exc import SQLAlchemyError
 
 from ..catalogs.errors import BoathouseError, Conflict, Unavailable
 from ..catalogs.events.event import Event
@@ -89,7 +88,7 @@ class Engine:
         self._lock = -1
         self._stopping = threading.Event()
         self._follower = Follower(ledger, log, groups=groups, silence=silence)
-        self._relay = OutboxRelay(self._announce, failures=(Unavailable,))
+        self._relay = OutboxRelay(self._announce, failures=(Unavailable, sqlite3.Error))
         self._house = threading.Thread(target=self._keep_house, name="boathouse-jobs", daemon=True)
 
     def start(self) -> None:
@@ -202,7 +201,8 @@ class Engine:
                     self._ledger.look()
                     self._ledger.wait(version, LOOK_SECONDS)
                     continue
-            except (SQLAlchemyError, sqlite3.Error):
+            except Exception:
+                # Whatever it is, the jobs of all users depend on this thread.
                 logger.exception("Cannot queue jobs; trying again")
             self._ledger.wait(version, IDLE_SECONDS)
 

@@ -73,11 +73,20 @@ class Follower:
                 for event in self._log.follow(after=cursor, timeout=self._silence):
                     if self._stopping.is_set():
                         return
-                    self._look(event)
+                    self._look_safely(event)
                     cursor = event.sequence
             except (BoathouseError, sqlite3.Error) as error:
                 logger.warning("Cannot follow the events: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
+
+    def _look_safely(self, event: Event) -> None:
+        try:
+            self._look(event)
+        except (BoathouseError, sqlite3.Error):
+            raise  # it is looked at again
+        except Exception:
+            # A defect of ours that one event brings out must not end all rules of all users.
+            logger.exception("Event %d is passed over", event.sequence)
 
     def _look(self, event: Event) -> None:
         rules = [
