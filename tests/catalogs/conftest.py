@@ -3,6 +3,7 @@
 ==========  ==============================================================
 lake        an open lake of the user ``ann`` in a folder of its own, in process
 frames      makes a Dataset of hourly real-looking steps on a small grid
+pool        the lake's pool ``t2m-fresh`` of four of those steps, empty
 small_disk  the folder of a real disk of 3 MB, to be filled
 ==========  ==============================================================
 """
@@ -18,6 +19,7 @@ import pytest
 import xarray as xr
 
 from boathouse.catalogs.lake import Lake, open_lake
+from boathouse.catalogs.pools import Pool, create_pool
 
 
 @pytest.fixture
@@ -65,3 +67,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no small disk: {mounted.stderr.decode()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def pool(lake: Lake, frames: Callable[..., xr.Dataset]) -> Pool:
+    return create_pool("t2m-fresh", template=frames(2), window=4, title="Fresh", lake=lake)
