@@ -81,9 +81,10 @@ class Follower:
         cursor: int | None = None
         while not self._stopping.is_set():
             try:
-                if cursor is None:
-                    cursor = self._log.last()
-                self._say_broken(False)
+                if cursor is None or self.broken:
+                    last = self._log.last()  # an answer, before we say that all is well
+                    cursor = last if cursor is None else cursor
+                    self._say_broken(False)
                 for event in self._log.follow(after=cursor, timeout=self._patience):
                     cursor = event.sequence
                     self._tell(event)

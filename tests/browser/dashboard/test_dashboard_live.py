@@ -196,6 +196,7 @@ def test_an_outage_is_said_and_ends(desk: Any, chromium_page: Any, monkeypatch: 
 
     with monkeypatch.context() as broken:
         broken.setattr(desk.lake.log, "follow", silent)
+        broken.setattr(desk.lake.log, "last", silent)
         page.get_by_text("Live updates are paused.").wait_for()
         desk.put(3)
     page.get_by_text("data of 2024-01-01 18:00").wait_for(timeout=10_000)  # nothing was missed
