@@ -105,8 +105,9 @@ class Engine:
         self._lock = _take(self._state / "automation.lock")
         _engine = self
         try:
-            _launch(self._state / "dbos.sqlite")
+            # First: what DBOS takes up again at once must not find its leases run out.
             self._ledger.renew_leases()
+            _launch(self._state / "dbos.sqlite")
             self.plan_schedules()
         except BaseException:
             _engine = None

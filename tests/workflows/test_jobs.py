@@ -216,13 +216,14 @@ def test_one_engine_has_a_lake(
 
 
 class Silent(Submission):
-    """What a cluster gives that never says a word again."""
+    """What a cluster gives that never says a word again, unless it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: str = "") -> None:
+        self.says = says
         self.cancelled = False
 
     def failure(self) -> str:
-        return ""
+        return self.says
 
     def lost(self) -> bool:
         return False
@@ -247,8 +248,8 @@ class Scripted(Executor):
         raise NotImplementedError
 
     def submit(self, job: Job, notebook: str) -> Submission:
-        self.acts.pop(0)(self.ledger_of_test, job)
-        self.given.append(Silent())
+        says = self.acts.pop(0)(self.ledger_of_test, job)
+        self.given.append(Silent(says or ""))
         return self.given[-1]
 
 
@@ -263,6 +264,11 @@ def succeed(ledger: Ledger, job: Job) -> None:
 
 def no_cluster(ledger: Ledger, job: Job) -> None:
     raise Unavailable("The gateway is away.")
+
+
+def break_down(ledger: Ledger, job: Job) -> str:
+    claim(ledger, job)
+    return "The worker failed: OSError('No space left on device')"
 
 
 @pytest.fixture
@@ -294,6 +300,16 @@ def test_a_job_that_loses_three_workers_is_given_up(short: Ledger, shelf: Shelf)
     job = short.job("a")
     assert (job.state, job.attempt) == ("failed", 3)
     assert "3 lost attempts" in job.message
+
+
+def test_a_worker_that_breaks_is_replaced_at_once(shelf: Shelf, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "long.sqlite", lease=60.0)
+    ledger.insert(Job(id="a", recipe="note", parameters={"path": "p"}, owner="ann"))
+    drive(Driver(ledger, shelf, Scripted(ledger, break_down, succeed)))
+    assert (ledger.job("a").state, ledger.job("a").attempt) == ("successful", 2)
+    told = [event.data["message"] for _number, event in ledger.pending(100)]
+    ledger.close()
+    assert any("No space left" in message for message in told)
 
 
 def test_a_cluster_that_cannot_be_had_is_tried_again(
