@@ -21,8 +21,7 @@ c.Proxy.address = f"127.0.0.1:{os.environ['BOATHOUSE_GATEWAY_PORT']}"
 c.Proxy.prefix = "/services/dask-gateway"
 c.Proxy.proxy_status_period = 1  # a killed proxy is back within a second or two
 c.DaskGateway.address = f"127.0.0.1:{os.environ['BOATHOUSE_GATEWAY_API_PORT']}"
-c.DaskGateway.authenticator_class = "dask_gateway_server.auth.JupyterHubAuthenticator"
-c.Authenticator.cache_max_age = 30  # a withdrawn right is gone after this time
+c.DaskGateway.authenticator_class = "boathouse.hub.gateway_backend.HubTokenAuthenticator"
 c.DaskGateway.backend_class = "boathouse.hub.gateway_backend.PlanBackend"
 
 # On disk, so that clusters outlive a crash of the gateway; in memory they would be orphans.

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from aiohttp.web import HTTPInternalServerError
+from dask_gateway_server.auth import JupyterHubAuthenticator, unauthorized
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.backends.db_base import JobStatus
 from dask_gateway_server.backends.local import UnsafeLocalBackend
@@ -13,6 +15,29 @@ from .gateway_preload import MAXIMUM, MINIMUM
 from .plans import plan_of
 
 _LOG_LINES = 20
+
+
+class HubTokenAuthenticator(JupyterHubAuthenticator):
+    """The gateway's own, which takes a token as all other services do, and gives no cookie.
+
+    A process such as automation asks in the name of many users, whom a cookie would mix up;
+    and a right that is withdrawn ends at once.
+    """
+
+    async def authenticate_and_handle(self, request: Any, handler: Any) -> Any:
+        """Ask the hub who asks, each time, and answer."""
+        try:
+            request["user"] = await self.authenticate(request)
+        except HTTPInternalServerError as error:
+            # The hub answers 403 to a token that it does not know, which upstream takes for
+            # a fault of the gateway's own token.
+            raise unauthorized("token") from error
+        return await handler(request)
+
+    def get_token(self, request: Any) -> str | None:
+        """The hub token of a request: ``Authorization: token ...`` or ``jupyterhub ...``."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() in ("token", "bearer", "jupyterhub") else None
 
 
 class PlanBackend(UnsafeLocalBackend):

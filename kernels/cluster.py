@@ -168,7 +168,7 @@ def _ask(method: str, path: str, body: Any = None) -> dict[str, Any]:
     for attempt in range(12):
         try:
             response = client().request(
-                method, url, json=body, headers={"Authorization": f"jupyterhub {token}"}
+                method, url, json=body, headers={"Authorization": f"token {token}"}
             )
         except httpx.ConnectError:
             response = None

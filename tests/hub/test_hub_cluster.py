@@ -85,18 +85,21 @@ def test_the_plan_limits_clusters_and_workers_with_a_clear_message(cleo: Any) ->
 def test_notebooks_that_wait_bring_more_workers(cleo: Any) -> None:
     # Each notebook needs a worker of its own: the second one must not wait for the first.
     shown = cleo.run(
-        "import time\n"
-        "def notebook(n):\n"
-        "    begun = time.time()\n"
-        "    time.sleep(10)\n"
-        "    return begun, time.time()\n"
+        "import os, time\n"
+        "def notebook(mine, other):\n"
+        "    open(mine, 'w').close()\n"
+        "    end = time.time() + 60\n"
+        "    while time.time() < end and not os.path.exists(other):\n"
+        "        time.sleep(0.1)\n"
+        "    return os.path.exists(other)\n"
+        "one, two = os.path.abspath('one'), os.path.abspath('two')\n"
         "client = bh.attach()\n"
-        "runs = [client.submit(notebook, n, resources={'kernel': 1}) for n in range(2)]\n"
-        "one, two = sorted(client.gather(runs))\n"
-        "print(two[0] < one[1])",
-        seconds=100,
+        "runs = [client.submit(notebook, *names, resources={'kernel': 1})\n"
+        "        for names in ((one, two), (two, one))]\n"
+        "print(client.gather(runs))",
+        seconds=150,
     )
-    assert shown.strip() == "True"
+    assert shown.strip() == "[True, True]"
 
 
 def test_a_cluster_that_was_stopped_is_replaced(cleo: Any) -> None:

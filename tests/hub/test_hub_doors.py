@@ -11,8 +11,8 @@ pytestmark = pytest.mark.hub
 SERVICES = ("events", "catalog", "automation", "dashboard", "dask-gateway")
 
 
-def ask(hub: Any, path: str, token: str = "", *, scheme: str = "token", **more: Any) -> int:
-    headers = {"Authorization": f"{scheme} {token}"} if token else {}
+def ask(hub: Any, path: str, token: str = "", **more: Any) -> int:
+    headers = {"Authorization": f"token {token}"} if token else {}
     with httpx.Client(trust_env=False, timeout=30) as client:
         method = more.pop("method", "GET")
         return client.request(method, hub.address + path, headers=headers, **more).status_code
@@ -113,7 +113,7 @@ def test_a_user_reaches_every_service_with_a_token(running_hub: Any, ann: Any) -
     assert ask(running_hub, "services/catalog/collections", token) == 200
     assert ask(running_hub, "services/automation/jobs", token) == 200
     clusters = "services/dask-gateway/api/v1/clusters/"
-    assert ask(running_hub, clusters, token, scheme="jupyterhub") == 200
+    assert ask(running_hub, clusters, token) == 200
 
 
 def test_a_token_for_one_service_opens_no_other(running_hub: Any, ann: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_token_for_one_service_opens_no_other(running_hub: Any, ann: Any) -> N
     assert ask(running_hub, "services/events/events", token) == 200
     assert ask(running_hub, "services/catalog/collections", token) == 401
     clusters = "services/dask-gateway/api/v1/clusters/"
-    assert ask(running_hub, clusters, token, scheme="jupyterhub") == 401
+    assert ask(running_hub, clusters, token) == 401
     assert ask(running_hub, "user/ann/api/contents", token) == 403
 
 
@@ -150,11 +150,11 @@ def test_neither_user_reaches_the_others_server_or_cluster(
 
     clusters = "services/dask-gateway/api/v1/clusters/"
     ann.run("client = bh.attach(); client.submit(sum, [1, 2]).result()")
-    headers = {"Authorization": f"jupyterhub {mine}"}
+    headers = {"Authorization": f"token {mine}"}
     names = list(httpx.get(running_hub.address + clusters, headers=headers, trust_env=False).json())
     assert len(names) == 1
-    assert ask(running_hub, clusters + names[0], his, scheme="jupyterhub") == 403
-    assert ask(running_hub, clusters + names[0], his, scheme="jupyterhub", method="DELETE") == 403
+    assert ask(running_hub, clusters + names[0], his) == 403
+    assert ask(running_hub, clusters + names[0], his, method="DELETE") == 403
     # Dask's own dashboard would be open to everybody.
     for page in ("status", "health", "json/counts.json", "info/main/workers.html"):
         assert ask(running_hub, f"services/dask-gateway/clusters/{names[0]}/{page}", mine) == 404
