@@ -1,4 +1,4 @@
-"""The notebook face of Boathouse: ``import boathouse as bh``; every name is fetched on first use."""
+"""The notebook face, ``import boathouse as bh``: every name is fetched on first use."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -31,54 +31,104 @@ if TYPE_CHECKING:
     from .kernels.selector.widget import PolytopeSelector
     from .workflows.face import jobs, on, recipes, rules, run, schedule, schedules
 
-# Public name -> module that has it.  A test holds this in step with the block above.
+# Where each public name lives.  A test holds this in step with the block above and the list below.
 _HOMES = {
-    **dict.fromkeys(
-        (
-            "BadEvent",
-            "BadParameter",
-            "BadRequest",
-            "BadShape",
-            "BadStep",
-            "BoathouseError",
-            "Conflict",
-            "Forbidden",
-            "JobFailed",
-            "NotFound",
-            "PlanExceeded",
-            "StorageFull",
-            "Unavailable",
-        ),
-        "catalogs.errors",
+    "catalogs.errors": (
+        "BadEvent",
+        "BadParameter",
+        "BadRequest",
+        "BadShape",
+        "BadStep",
+        "BoathouseError",
+        "Conflict",
+        "Forbidden",
+        "JobFailed",
+        "NotFound",
+        "PlanExceeded",
+        "StorageFull",
+        "Unavailable",
     ),
-    "Event": "catalogs.events.event",
-    **dict.fromkeys(("listen", "notify", "replay"), "catalogs.events.notices"),
-    "open_lake": "catalogs.lake",
-    **dict.fromkeys(("create_pool", "open_pool"), "catalogs.pools"),
-    "publish": "catalogs.publish",
-    "open_catalog": "catalogs.reader",
-    "attach": "kernels.cluster",
-    **dict.fromkeys(("Box", "Polygon", "Shape", "Span"), "kernels.polytope.shapes"),
-    "PolytopeSelector": "kernels.selector.widget",
-    **dict.fromkeys(
-        ("jobs", "on", "recipes", "rules", "run", "schedule", "schedules"), "workflows.face"
+    "catalogs.events.event": ("Event",),
+    "catalogs.events.notices": (
+        "listen",
+        "notify",
+        "replay",
+    ),
+    "catalogs.lake": ("open_lake",),
+    "catalogs.pools": (
+        "create_pool",
+        "open_pool",
+    ),
+    "catalogs.publish": ("publish",),
+    "catalogs.reader": ("open_catalog",),
+    "kernels.cluster": ("attach",),
+    "kernels.polytope.shapes": (
+        "Box",
+        "Polygon",
+        "Shape",
+        "Span",
+    ),
+    "kernels.selector.widget": ("PolytopeSelector",),
+    "workflows.face": (
+        "jobs",
+        "on",
+        "recipes",
+        "rules",
+        "run",
+        "schedule",
+        "schedules",
     ),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 - the names are the keys above
+__all__ = [
+    "BadEvent",
+    "BadParameter",
+    "BadRequest",
+    "BadShape",
+    "BadStep",
+    "BoathouseError",
+    "Box",
+    "Conflict",
+    "Event",
+    "Forbidden",
+    "JobFailed",
+    "NotFound",
+    "PlanExceeded",
+    "Polygon",
+    "PolytopeSelector",
+    "Shape",
+    "Span",
+    "StorageFull",
+    "Unavailable",
     "__version__",
-    *_HOMES,
+    "attach",
+    "create_pool",
+    "jobs",
+    "listen",
+    "notify",
+    "on",
+    "open_catalog",
+    "open_lake",
+    "open_pool",
+    "publish",
+    "recipes",
+    "replay",
+    "rules",
+    "run",
+    "schedule",
+    "schedules",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'boathouse' has no attribute {name!r}")
     from importlib import import_module
 
     # Binds the default lake to the Dask configuration and adds the ``.polytope`` accessor.
     import_module(f"{__name__}.kernels.session")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""A lake: a folder of cubes and pools, the store that describes them, and the log of what happened."""
+"""A lake: a folder of cubes, the store that describes them, and the log of what happened."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,7 @@ _default: Callable[[], Lake] | None = None
 
 
 def set_default_lake(provider: Callable[[], Lake] | None) -> None:
-    """Say which lake ``lake=None`` means; higher floors call this, since this floor reads no config."""
+    """Say which lake ``lake=None`` means; a higher floor does, for this one reads no config."""
     global _default
     _default = provider
 

@@ -1,4 +1,4 @@
-"""The repository is the package: what is shipped, what a bare import costs, which names are public."""
+"""The repository is the package: what is shipped, what an import costs, what is public."""
 
 import ast
 import os
@@ -47,6 +47,7 @@ def declared_names() -> set[str]:
 
 def test_public_names_are_the_declared_ones_and_all_can_be_fetched():
     names = set(boathouse.__all__) - {"__version__"}
+    assert names == set(boathouse._HOME_OF)
     assert names == declared_names()
     for name in names:
         assert getattr(boathouse, name).__name__ == name

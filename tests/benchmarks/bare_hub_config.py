@@ -1,4 +1,4 @@
-"""A stock JupyterHub as its documentation starts one, with traefik for a proxy: the peer of our own hub."""
+"""A stock JupyterHub with traefik for a proxy: the peer of our own hub."""
 
 import os
 from pathlib import Path
