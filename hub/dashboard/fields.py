@@ -131,7 +131,9 @@ class Fields:
             low, high = self._range(collection, data, look, indexers)
             # Coordinates beside the dimensions would only make the caption long.
             plain = data.drop_vars([name for name in data.coords if name not in data.dims])
-            return dict(encode_field(plain.isel(indexers), vmin=low, vmax=high))
+            assert look.grid is not None
+            field = look.grid.regular(plain.isel(indexers))
+            return dict(encode_field(field, vmin=low, vmax=high))
 
         return self._frames.get(key, make)
 
@@ -177,12 +179,9 @@ class Fields:
         data = self.dataset(lake, collection)[look.variable]
         indexers = look.indexers(choice)
         longitude = latitude = None
-        if look.has_map and place is not None:
-            row = _nearest(data[look.latitude].values, place[1], "latitude", cyclic=False)
-            column = _nearest(data[look.longitude].values, place[0], "longitude", cyclic=True)
-            latitude = float(data[look.latitude].values[row])
-            longitude = (float(data[look.longitude].values[column]) + 180) % 360 - 180
-            data = data.isel({look.latitude: row, look.longitude: column})
+        if look.grid is not None and place is not None:
+            point, (longitude, latitude) = look.grid.nearest(place)
+            data = data.isel(point)
         along = _along(look, data)
         indexers.pop(along.name)
         lines = _lines(data, along.name, look.members, indexers)
@@ -240,16 +239,3 @@ def _year(moment: Any) -> float:
     begin = moment.replace(month=1, day=1, hour=0, minute=0, second=0)
     length = (begin.replace(year=moment.year + 1) - begin).total_seconds()
     return moment.year + (moment - begin).total_seconds() / length
-
-
-def _nearest(values: npt.NDArray[Any], wanted: float, name: str, *, cyclic: bool) -> int:
-    """Index of the nearest grid line; refuses a place that is off the grid."""
-    distance = np.asarray(values, dtype=np.float64) - wanted
-    if cyclic:
-        distance = (distance + 180.0) % 360.0 - 180.0
-    distance = np.abs(distance)
-    nearest = int(distance.argmin())
-    spacing = float(np.abs(np.diff(values.astype(np.float64))).max()) if len(values) > 1 else 1.0
-    if distance[nearest] > spacing:
-        raise BadRequest(f"This place is outside of the cube's {name}s.", field=name)
-    return nearest

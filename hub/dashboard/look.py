@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...catalogs.errors import BadRequest, NotFound
-from ...kernels.selector.field import format_value, label_of, map_axes
+from ...catalogs.errors import NotFound
+from ...kernels.selector.field import format_value, label_of
+from .grid import Grid, grid_of
 
 # Dimensions whose members are drawn side by side in a series.
 _MEMBERS = frozenset({"member", "realization", "number", "ensemble", "ensemble_member"})
@@ -33,8 +34,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     variable, label, units : str
         The variable, its name for people and its units.
-    latitude, longitude : str
-        The dimensions of the map; both empty when the variable has no map.
+    grid : Grid or None
+        Where its cells lie on the globe; None when the variable has no map.
     time : Axis or None
         The dimension of the time slider.
     others : tuple of Axis
@@ -46,16 +47,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     variable: str
     label: str
     units: str
-    latitude: str = ""
-    longitude: str = ""
+    grid: Grid | None = None
     time: Axis | None = None
     others: tuple[Axis, ...] = ()
     members: str = ""
 
     @property
     def has_map(self) -> bool:
-        """Whether there is a latitude and a longitude to draw over."""
-        return bool(self.latitude)
+        """Whether there is a grid to draw over."""
+        return self.grid is not None
 
     @property
     def is_empty(self) -> bool:
@@ -86,11 +86,9 @@ def look_at(dataset: xr.Dataset, variable: str) -> Look:
     if variable not in dataset.data_vars:
         raise NotFound(f"The cube has no variable {variable!r}.", field="variable")
     data = dataset[variable]
-    try:
-        latitude, longitude = map_axes(data)
-    except BadRequest:
-        latitude, longitude = "", ""
-    remaining = [str(name) for name in data.dims if str(name) not in (latitude, longitude)]
+    grid = grid_of(data)
+    on_map = grid.dims if grid else ()
+    remaining = [str(name) for name in data.dims if str(name) not in on_map]
     time = _time_of(data, remaining)
     others = tuple(axis_of(data, name) for name in remaining if name != time)
     members = next((axis.name for axis in others if axis.name.lower() in _MEMBERS), "")
@@ -98,8 +96,7 @@ def look_at(dataset: xr.Dataset, variable: str) -> Look:
         variable=variable,
         label=label_of(data),
         units=str(data.attrs.get("units", "")),
-        latitude=latitude,
-        longitude=longitude,
+        grid=grid,
         time=axis_of(data, time) if time else None,
         others=others,
         members=members,

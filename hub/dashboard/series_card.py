@@ -126,14 +126,23 @@ class _Drawn:
 
 def _moments() -> DatetimeTickFormatter:
     """Short times, and below the first of each day its date."""
-    hours = {"minutes": "%H:%M", "hourmin": "%H:%M", "hours": "%H:%M"}
-    day = dict.fromkeys(hours, "%d %b %Y")
+    context = DatetimeTickFormatter(
+        minutes="%d %b %Y",
+        hourmin="%d %b %Y",
+        hours="%d %b %Y",
+        days="%Y",
+        months="",
+        years="",
+        hide_repeats=True,
+    )
     return DatetimeTickFormatter(
-        **hours,
+        minutes="%H:%M",
+        hourmin="%H:%M",
+        hours="%H:%M",
         days="%d %b",
         months="%b %Y",
         years="%Y",
-        context=DatetimeTickFormatter(**day, days="%Y", months="", years="", hide_repeats=True),
+        context=context,
         context_which="start",
         context_location="below",
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ...catalogs.errors import BoathouseError
 from ...catalogs.lake import Lake
 from ...catalogs.records import Collection
-from ...kernels.selector.field import NO_DATA
+from ...kernels.selector.field import NO_DATA, map_axes
 from .fields import Fields
 from .look import Look
 
@@ -39,23 +39,11 @@ def thumbnail(fields: Fields, lake: Lake, collection: Collection) -> Thumbnail:
         look = next((each for each in looks.values() if not each.is_empty), None)
         if look is None:
             return Thumbnail()
-        if look.has_map and not _is_narrow(collection, look):
+        if look.grid is not None and min(look.grid.shape) > 1:
             return _map(fields, lake, collection, look)
         return _line(fields, lake, collection, look)
     except BoathouseError:
         return Thumbnail()
-
-
-def _is_narrow(collection: Collection, look: Look) -> bool:
-    """Whether the map would be one cell high or wide."""
-    sizes = dict(
-        zip(
-            collection.variables[look.variable].get("dims", ()),
-            collection.variables[look.variable].get("shape", ()),
-            strict=False,
-        )
-    )
-    return sizes.get(look.latitude, 2) < 2 or sizes.get(look.longitude, 2) < 2
 
 
 def _map(fields: Fields, lake: Lake, collection: Collection, look: Look) -> Thumbnail:
@@ -76,9 +64,10 @@ def _map(fields: Fields, lake: Lake, collection: Collection, look: Look) -> Thum
 
 def _line(fields: Fields, lake: Lake, collection: Collection, look: Look) -> Thumbnail:
     place = None
-    if look.has_map:
-        data = fields.dataset(lake, collection)[look.variable]
-        place = (float(data[look.longitude].values[0]), float(data[look.latitude].values[0]))
+    if look.grid is not None:  # one cell high or wide, so the line there is what to show
+        cube = fields.dataset(lake, collection)
+        latitude, longitude = (float(cube[name].values.flat[0]) for name in map_axes(cube))
+        place = (longitude, latitude)
     series = fields.series(lake, collection, look, {}, place)
     values = series.lines[0]
     values = values[:: max(1, int(np.ceil(values.size / MOST_POINTS)))]

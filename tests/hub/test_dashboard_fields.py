@@ -52,7 +52,8 @@ def test_a_look_knows_the_part_of_each_dimension() -> None:
     cube["name"] = ("level", ["a", "b"])
     cube["crs"] = 0
     look = look_at(cube, "t")
-    assert (look.latitude, look.longitude) == ("latitude", "longitude")
+    assert look.grid is not None
+    assert look.grid.dims == ("latitude", "longitude")
     assert look.time is not None
     assert look.time.texts[1] == "2019-03-01 01:00"
     assert [axis.name for axis in look.others] == ["number", "level"]
@@ -137,6 +138,58 @@ def test_places_without_data_are_said(lake: Lake) -> None:
         fields.series(lake, collection, look, {}, (200.0, 0.0))
     with pytest.raises(BadRequest, match="no data at this place"):
         fields.series(lake, collection, look, {}, (0.0, 80.0))
+
+
+def curved() -> xr.Dataset:
+    """A grid of half a degree, turned by 30 degrees around 50 N 4 W."""
+    y, x = np.meshgrid(np.arange(-5, 5.1, 0.5), np.arange(-8, 8.1, 0.5), indexing="ij")
+    turn = np.radians(30)
+    latitude = 50 + y * np.cos(turn) + x * np.sin(turn)
+    longitude = -4 + (x * np.cos(turn) - y * np.sin(turn)) / np.cos(np.radians(50))
+    return xr.Dataset(
+        {"t": (("y", "x"), latitude, {"units": "K"})},
+        {
+            "latitude": (("y", "x"), latitude, {"units": UNITS["latitude"]}),
+            "longitude": (("y", "x"), longitude, {"units": UNITS["longitude"]}),
+        },
+    )
+
+
+def test_a_curved_grid_is_drawn_on_a_regular_one() -> None:
+    cube = curved()
+    look = look_at(cube, "t")
+    assert look.grid is not None
+    assert look.grid.dims == ("y", "x")
+    assert look.others == ()
+    picture = look.grid.regular(cube.t)
+    # The value is the latitude itself, so that each cell can be checked.
+    error = np.abs(picture - picture.latitude)
+    assert float(error.max()) < 0.8
+    share = float(picture.notnull().mean())
+    assert 0.3 < share < 0.8  # the corners lie outside of the turned grid
+    assert np.isnan(picture.isel(latitude=0, longitude=0))
+
+
+def test_the_nearest_point_of_a_curved_grid() -> None:
+    cube = curved()
+    grid = look_at(cube, "t").grid
+    assert grid is not None
+    at = cube.isel(y=3, x=20)
+    indices, place = grid.nearest((float(at.longitude) + 0.1, float(at.latitude) - 0.1))
+    assert indices == {"y": 3, "x": 20}
+    assert place == (pytest.approx(float(at.longitude)), pytest.approx(float(at.latitude)))
+    with pytest.raises(BadRequest, match="outside of the cube's grid"):
+        grid.nearest((100.0, 0.0))
+
+
+def test_a_curved_grid_may_cross_the_date_line() -> None:
+    cube = curved()
+    moved = (cube.longitude + 4 + 180 + 180) % 360 - 180
+    cube = cube.assign_coords(longitude=moved.assign_attrs(cube.longitude.attrs))
+    grid = look_at(cube, "t").grid
+    assert grid is not None
+    assert float(np.ptp(grid.regular(cube.t).longitude.values)) < 40
+    assert grid.nearest((179.9, 50.0))[0] == grid.nearest((-180.1, 50.0))[0]
 
 
 def test_a_result_without_a_map_is_a_line(lake: Lake) -> None:

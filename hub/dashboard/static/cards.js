@@ -139,17 +139,18 @@ function details(row) {
 
 function progress(row) {
   if (!row.total) return [];
+  const done = row.done || 0;
   const line = make("div", "progress");
   const bar = make("div", `bar ${row.tone || ""}`);
   bar.setAttribute("role", "progressbar");
   bar.setAttribute("aria-label", `${row.title}: cells`);
   bar.setAttribute("aria-valuemin", 0);
   bar.setAttribute("aria-valuemax", row.total);
-  bar.setAttribute("aria-valuenow", row.done);
+  bar.setAttribute("aria-valuenow", done);
   const fill = make("i");
-  fill.style.width = `${(100 * row.done) / row.total}%`;
+  fill.style.width = `${(100 * done) / row.total}%`;
   bar.append(fill);
-  line.append(bar, make("span", "cells", `${row.done}/${row.total} cells`));
+  line.append(bar, make("span", "cells", `${done}/${row.total} cells`));
   return [line];
 }
 
