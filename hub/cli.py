@@ -234,15 +234,17 @@ def _run(given: argparse.Namespace) -> int:
     job = _face(given).run(given.recipe, **parameters)
     if given.wait:
         job.wait()
-    print(job)
-    return 0
+    print(f"{job.id}  {job.state}  {job.message}".rstrip())
+    return 1 if job.state in ("failed", "dismissed") else 0
 
 
 def _jobs(given: argparse.Namespace) -> None:
     for job in _face(given).jobs():
-        print(job)
+        done = f"{job.cells_done}/{job.cells_total}"
+        print(f"{job.id}  {job.state:<10}  {done:>7}  {job.recipe}  {job.message}".rstrip())
 
 
 def _rules(given: argparse.Namespace) -> None:
     for rule in _face(given).rules():
-        print(rule)
+        where = " ".join(filter(None, (rule.where.type, rule.where.collection)))
+        print(f"{rule.name:<28}  when {where}  run {rule.recipe}")
