@@ -114,7 +114,7 @@ class MapCard:
         """
         if collection.id != self._wanted[0]:
             self._place = None
-            self.map.param.update(marker=[], bounds=[])
+            self.map.param.update(marker=[], bounds=[], field={})
             self.series.hint(HINT)
             self.heading.put([Row(key="title", title=collection.title, badge="opening")])
         self._wanted = (collection.id, time)

@@ -52,8 +52,10 @@ class NotebookPages:
 
     Examples
     --------
-    >>> NotebookPages().body(b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    ('', ...)
+    >>> empty = b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    >>> styles, body = NotebookPages().body(empty)
+    >>> styles.startswith("<style>")
+    True
     """
 
     def __init__(self) -> None:
