@@ -5,6 +5,7 @@ fixture        scope     gives
 ============== ========= ===================================================================
 running_hub    session   a RunningHub: `boathouse up` with every service, on a temporary lake
                          with the demo's data, its replay clock slow; shared by all tests
+lively_hub     session   one more, whose replay clock puts a step every 15 s
 start_hub      session   a function that starts one more RunningHub (lake, demo, services,
                          environment); all are ended with the session
 ============== ========= ===================================================================
@@ -288,3 +289,8 @@ def start_hub(
 @pytest.fixture(scope="session")
 def running_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
     return start_hub()
+
+
+@pytest.fixture(scope="session")
+def lively_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
+    return start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "15"})

@@ -61,9 +61,9 @@ def get(visitor: Any, path: str) -> Any:
 
 
 def test_arrival_event_run_result_dashboard(
-    start_hub: Any, chromium_page: Any, chromium: Any, snapshot: Any
+    lively_hub: Any, chromium_page: Any, chromium: Any, snapshot: Any
 ) -> None:
-    hub = start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "12"})
+    hub = lively_hub
     page = chromium_page
     log_in(page, hub)
     open_notebook(page, hub, "tutorials/02-cut-a-shape.ipynb")
@@ -128,3 +128,9 @@ def test_arrival_event_run_result_dashboard(
     board.get_by_text("Mean over a shape").first.wait_for(timeout=30_000)
     snapshot(board, "loop-7-executed-notebook")
     board.context.close()
+
+    # The hub is shared: what was set in motion stops here.
+    visitor.client.delete(f"services/automation/rules/{RULE}", headers=visitor.headers)
+    for job in get(visitor, "automation/jobs"):
+        if job["state"] in ("accepted", "running"):
+            visitor.client.delete(f"services/automation/jobs/{job['id']}", headers=visitor.headers)

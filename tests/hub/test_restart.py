@@ -10,7 +10,7 @@ import pytest
 pytestmark = [pytest.mark.hub, pytest.mark.slow, pytest.mark.timeout(900)]
 
 POOL = "sst-fresh"
-SHAPE = {"type": "box", "ranges": {"latitude": [-3, 3], "longitude": [-30, -10]}}
+SHAPE = {"type": "Box", "ranges": {"latitude": [-3, 3], "longitude": [-30, -10]}}
 # The word that finds a part among the hub's processes, by its command line.
 PARTS = {
     "events": "hub.services.events",
@@ -25,7 +25,7 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def loop(start_hub: Any) -> Any:
-    hub = start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "6"})
+    hub = start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "20"})
     visitor = hub.visit(hub.name, hub.password)
     answer = visitor.client.post(
         "services/automation/rules",

@@ -1,6 +1,7 @@
 """The tutorials do what they show: each is executed on a real hub, in a kernel as a user has it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ TUTORIALS = Path(boathouse.__file__).parent / "notebooks" / "tutorials"
 
 
 @pytest.fixture(scope="module")
-def kernel_environment(start_hub: Any) -> dict[str, str]:
-    hub = start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "10"})
-    return hub.visit(hub.name, hub.password).kernel_environment()
+def kernel_environment(lively_hub: Any) -> Iterator[dict[str, str]]:
+    visitor = lively_hub.visit(lively_hub.name, lively_hub.password)
+    yield visitor.kernel_environment()
+    rule = "services/automation/rules/my-piece-of-the-sea"
+    visitor.client.delete(rule, headers=visitor.headers)
 
 
 @pytest.mark.parametrize("path", sorted(TUTORIALS.glob("*.ipynb")), ids=lambda path: path.stem)
