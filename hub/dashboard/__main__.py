@@ -46,7 +46,7 @@ def main() -> None:
         patterns=[(r"/oauth_callback", gate.callback_handler())],
     )
     follower.start()
-    dashboard.pool.submit(dashboard.pages.warm)
+    dashboard.warm()
     server.start()
     server.io_loop.start()
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .server import Dashboard
 
 TEMPLATE = Path(__file__).parent / "static" / "page.html"
-ARRIVALS, JOBS = 40, 40
+# How many of each a page begins with, and how many early events it keeps.
+ARRIVALS, JOBS, EARLY = 40, 40, 200
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class Page:
         self._collections: dict[str, Collection] = {}
         self._items: list[Item] | None = None
         self._known = False  # whether the collections were loaded
+        self._early: list[Event] = []  # of collections that are not known yet
         self._begin = _begin()
         self.session = dashboard.open_session(visitor)
         self.desk = Desk(document, dashboard.pool)
@@ -137,6 +139,8 @@ class Page:
         self.catalog.show(collections)
         self.results.show(collections)
         self.arrivals.load(self._items, self._collections)
+        early, self._early = self._early, []
+        self.arrivals.add(early, self._collections)
         shown = self._collections.get(self.map.shown)
         if shown is not None:
             self.map.show(shown)
@@ -159,7 +163,13 @@ class Page:
 
     def _came(self, events: list[Event]) -> None:
         self.runs.add(events)
-        if any(event.type in ITEM_EVENTS for event in events):
+        if self.runs.lacks_rule:
+            self._loaders["runs"].load()
+        of_items = [event for event in events if event.type in ITEM_EVENTS]
+        if of_items:
+            # The first item of a new collection comes before we know the collection.
+            new = [event for event in of_items if event.collection not in self._collections]
+            self._early = [*self._early, *new][-EARLY:]
             self._loaders["catalog"].load()
         self.arrivals.add(events, self._collections)
 

@@ -46,6 +46,7 @@ class RunsView:
         self._jobs: dict[str, Job] = {}
         self._rules: list[Rule] = []
         self._loaded = False
+        self._gone: set[str] = set()
 
     def load(self, answer: tuple[list[Job], list[Rule]]) -> None:
         """Take over what the automation knows."""
@@ -53,6 +54,8 @@ class RunsView:
         self._loaded = True
         for job in jobs:
             self._take(job)
+        # What was asked for and is not there was withdrawn; it is not asked for again.
+        self._gone = {job.rule for job in self._jobs.values()}
         self._draw()
 
     def add(self, events: Iterable[Event]) -> None:
@@ -67,6 +70,12 @@ class RunsView:
             if event.owner == job.owner and self._reader().may_see(job.owner, PRIVATE):
                 self._take(job)
         self._draw()
+
+    @property
+    def lacks_rule(self) -> bool:
+        """Whether a run came from a rule that was made after the rules were loaded."""
+        known = {rule.name for rule in self._rules} | self._gone
+        return any(job.rule and job.rule not in known for job in self._jobs.values())
 
     def _take(self, job: Job) -> None:
         known = self._jobs.get(job.id)

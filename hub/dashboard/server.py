@@ -13,6 +13,8 @@ from panel.io.server import get_server
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import RequestHandler, StaticFileHandler
 
+from ...kernels.selector.assets import coastlines
+from ...kernels.selector.field import color_table
 from .feed import Follower
 from .fields import Fields
 from .identity import OPEN_WITHIN_SECONDS, RECHECK_SECONDS, TICKET, Gate
@@ -70,6 +72,18 @@ class Dashboard:
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="dashboard")
     )
+
+    def warm(self) -> None:
+        """Import in a thread what the first visitor would wait for otherwise."""
+
+        def work() -> None:
+            import scipy.spatial  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+            coastlines()
+            color_table("viridis")
+            self.pages.warm()
+
+        self.pool.submit(work)
 
     def page(self) -> pn.Template:
         """Build the page for the visitor who asks; called by Panel for each session."""

@@ -102,8 +102,13 @@ def test_a_run_says_where_it_came_from_and_what_it_made() -> None:
     view = runs_of()
     made = job(id="a/b", state="successful", rule="when", results=("cut",), started="s")
     rule = Rule(name="when", owner="ann", where=EventFilter(collection="air"), recipe="mean")
+    view.load(([made], []))
+    assert not view.lacks_rule  # it was withdrawn
+    view.add([told(job(id="c", rule="new"))])
+    assert view.lacks_rule
     view.load(([made], [rule]))
-    run, row = view.view.rows
+    assert not view.lacks_rule
+    _, run, row = view.view.rows
     assert run["details"][0] == "by rule when"
     assert [link.get("href") for link in run["links"]] == [
         "/services/dashboard/runs/a%2Fb",

@@ -3,13 +3,29 @@
 import time
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 from boathouse.catalogs.errors import Unavailable
 from boathouse.catalogs.events.event import ITEM_CREATED, Event
 from boathouse.catalogs.lake import open_lake
+from boathouse.catalogs.publish import publish
 
 pytestmark = pytest.mark.browser
+
+
+def plume() -> xr.Dataset:
+    """Two months of noise on a coarse globe."""
+    return xr.Dataset(
+        {"t": (("time", "level", "lat", "lon"), np.random.rand(2, 2, 9, 18), {"units": "K"})},
+        {
+            "time": pd.date_range("2011-08-16", periods=2, freq="MS"),
+            "lat": ("lat", np.linspace(80, -80, 9), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(0, 360, 20), {"units": "degrees_east"}),
+        },
+    )
 
 
 def field_of(page: Any) -> dict[str, Any]:
@@ -79,6 +95,12 @@ def test_an_arrival_shows_and_moves_the_map(desk: Any, chromium_page: Any, snaps
     page.get_by_text("data of 2024-01-02 00:00").wait_for(timeout=10_000)
     page.wait_for_timeout(500)
     assert "2024-01-01 12:00" in field_of(page)["caption"]
+
+    # The first item of a collection that nobody has seen yet is an arrival too.
+    publish(plume().isel(level=0), "cut", licence="CC0-1.0", title="A new cut", lake=desk.lake)
+    page.get_by_role("list", name="Arrivals").get_by_text("A new cut").wait_for(timeout=10_000)
+    page.get_by_role("list", name="Catalog").get_by_text("A new cut").wait_for()
+    page.get_by_role("list", name="Results").get_by_text("A new cut").wait_for()
     snapshot(page, "dashboard-arrival")
 
 
