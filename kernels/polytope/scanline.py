@@ -1,6 +1,6 @@
 """Cuts a polygon into intervals of a grid's places, row by row, with its edge included."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,10 +48,11 @@ def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
 
     Notes
     -----
-    A row is cut twice: as it looks just above and just below its coordinate. Both cuts, the
-    horizontal edges and the vertices on the row are together the closed set, whatever the
-    polygon does there (touching, repeated or collinear vertices). A crossing is never compared
-    as a rounded number: it is replaced by the exact numbers of the columns beside it.
+    A row is cut as it looks just above its coordinate. This, the horizontal edges and the
+    vertices on the row are together the closed set, whatever the polygon does there (touching,
+    repeated or collinear vertices): a place on no vertex and no horizontal edge is inside on
+    the row just when it is inside a little above it. A crossing is never compared as a rounded
+    number: it is replaced by the exact numbers of the columns beside it.
     """
     y0 = np.concatenate([ring[:, 0] for ring in rings])
     x0 = np.concatenate([ring[:, 1] for ring in rings])
@@ -64,21 +65,18 @@ def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
         np.concatenate([x1[up], x0[down]]),
         np.concatenate([y1[up], y0[down]]),
     )
-    above = _cut(edges, rows, columns, "left")
-    below = _cut(edges, rows, columns, "right")
+    above = _cut(edges, rows, columns)
     flat = y1 == y0
     level = _on_rows(y0[flat], np.minimum(x0, x1)[flat], np.maximum(x0, x1)[flat], rows, columns)
     vertices = _on_rows(y0, x0, x0, rows, columns)
-    parts = (above, below, level, vertices)
+    parts = (above, level, vertices)
     return Intervals(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 
-def _cut(
-    edges: _Edges, rows: Numbers, columns: Numbers, side: Literal["left", "right"]
-) -> Intervals:
-    """Pair the crossings of each row, as it looks just above (left) or just below (right)."""
-    first = np.searchsorted(rows, edges.y0, side)
-    beyond = np.searchsorted(rows, edges.y1, side)
+def _cut(edges: _Edges, rows: Numbers, columns: Numbers) -> Intervals:
+    """Pair the crossings of each row, as it looks just above."""
+    first = np.searchsorted(rows, edges.y0, "left")
+    beyond = np.searchsorted(rows, edges.y1, "left")
     edge, row = expand(first, beyond)
     left, right = _crossings(edges.at(edge), rows[row], columns)
     # left + right grows with the place of the crossing, and differs whenever a column lies

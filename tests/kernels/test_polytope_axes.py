@@ -167,6 +167,23 @@ def test_both_ends_of_the_circle_are_one_place(descending, dtype):
     assert len(places(0, 360)) == 36
 
 
+@pytest.mark.parametrize("start", [0, -180])
+def test_a_polygon_split_at_the_date_line_holds_its_seam_once(start):
+    values = start + np.arange(0.0, 361.0, 10.0)
+    cube = xr.DataArray(np.zeros((1, 37)), [("latitude", [0.0]), ("longitude", values, EAST)])
+    west, east = start + 360 - 20, start + 20
+    west_part = [(-1, west), (1, west), (1, start + 360), (-1, start + 360)]
+    east_part = [(-1, start), (1, start), (1, east), (-1, east)]
+    cut = cube.polytope.extract(Polygon(("latitude", "longitude"), [west_part, east_part]))
+    assert cut.longitude.values.tolist() == [start, start + 10, east, west, west + 10]
+
+
+def test_float32_rounding_at_the_start_of_the_circle():
+    values = (np.arange(1, 3601) / 10).astype("f4")  # the first is a little more than 0.1
+    assert found(line(values, "lon", EAST), 0.1, 0.3) == [0, 1, 2]
+    assert found(line(values, "lon", EAST), -0.1, 0.1) == [0, 3598, 3599]
+
+
 def test_an_axis_of_more_than_a_turn_gives_each_place_once():
     values = np.arange(0.0, 540.0, 30.0)
     assert values[found(line(values, "lon", EAST), 0, 60)].tolist() == [0, 30, 60]
