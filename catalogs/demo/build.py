@@ -36,15 +36,15 @@ class DemoCube(msgspec.Struct, frozen=True, kw_only=True):
 DEMO = (
     DemoCube(
         id=SOURCE,
-        title="Sea-surface temperature of the equatorial belt, monthly, 2006 to 2010",
-        description="OSTIA analysis, monthly means between 5 S and 5 N: El Niño comes and goes.",
+        title="Sea-surface temperature, equatorial belt",
+        description="OSTIA analysis, monthly means 2006 to 2010 between 5 S and 5 N: El Niño comes and goes.",
         keywords=("ocean", "sea surface temperature", "observation", "OSTIA", "El Niño"),
         make=sources.ostia,
         chunks={"time": 6},
     ),
     DemoCube(
         id="glosea-ensemble",
-        title="Seasonal forecast of surface temperature, 13 members, from July 2011",
+        title="Seasonal ensemble, surface temperature",
         description="GloSea4 global ensemble, monthly means of August 2011 to January 2012. "
         "Member 6 is missing in the source.",
         keywords=("forecast", "ensemble", "seasonal", "surface temperature", "global"),
@@ -53,24 +53,26 @@ DEMO = (
     ),
     DemoCube(
         id="uk-model-levels",
-        title="Potential temperature over the UK on seven model levels, 19 November 2009",
-        description="High-resolution UK model on a rotated pole, three hours.",
+        title="UK model levels, potential temperature",
+        description="High-resolution UK model on a rotated pole: seven levels, three hours of 19 November 2009.",
         keywords=("forecast", "model levels", "rotated pole", "potential temperature", "UK"),
         make=sources.uk_model_levels,
         chunks={"time": 1, "model_level_number": 1},
     ),
     DemoCube(
         id="scenario-a1b",
-        title="Air temperature of North America, scenario A1B, yearly, 1860 to 2099",
-        description="Climate projection with medium emissions; compare it with scenario-e1.",
+        title="North America, scenario A1B",
+        description="Climate projection with medium emissions: air temperature, yearly, 1860 to 2099. "
+        "Compare it with scenario-e1.",
         keywords=("climate", "scenario", "projection", "air temperature", "North America"),
         make=lambda: sources.scenario("A1B"),
         chunks={"time": 24},
     ),
     DemoCube(
         id="scenario-e1",
-        title="Air temperature of North America, scenario E1, yearly, 1860 to 2099",
-        description="Climate projection that stabilises at 450 ppm; compare it with scenario-a1b.",
+        title="North America, scenario E1",
+        description="Climate projection that stabilises at 450 ppm: air temperature, yearly, 1860 to 2099. "
+        "Compare it with scenario-a1b.",
         keywords=("climate", "scenario", "projection", "air temperature", "North America"),
         make=lambda: sources.scenario("E1"),
         chunks={"time": 24},
@@ -153,7 +155,7 @@ def _create_pool(lake: Lake) -> None:
         template=template,
         window=WINDOW,
         step=f"{MONTH_SECONDS}s",
-        title="Fresh sea-surface temperature: a real month arrives every few seconds",
+        title="Fresh sea-surface temperature",
         description=(
             "A replay clock puts the months of ostia-sst one by one. A step is a twelfth of a "
             "year (30.4375 days), so the time of a month is its middle within two days; "
