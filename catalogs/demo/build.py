@@ -37,7 +37,8 @@ DEMO = (
     DemoCube(
         id=SOURCE,
         title="Sea-surface temperature, equatorial belt",
-        description="OSTIA analysis, monthly means 2006 to 2010 between 5 S and 5 N: El Niño comes and goes.",
+        description="OSTIA analysis, monthly means of 2006 to 2010 from 5 S to 5 N: "
+        "El Niño comes and goes.",
         keywords=("ocean", "sea surface temperature", "observation", "OSTIA", "El Niño"),
         make=sources.ostia,
         chunks={"time": 6},
@@ -54,7 +55,8 @@ DEMO = (
     DemoCube(
         id="uk-model-levels",
         title="UK model levels, potential temperature",
-        description="High-resolution UK model on a rotated pole: seven levels, three hours of 19 November 2009.",
+        description="High-resolution UK model on a rotated pole: seven levels, "
+        "three hours of 19 November 2009.",
         keywords=("forecast", "model levels", "rotated pole", "potential temperature", "UK"),
         make=sources.uk_model_levels,
         chunks={"time": 1, "model_level_number": 1},
@@ -62,7 +64,7 @@ DEMO = (
     DemoCube(
         id="scenario-a1b",
         title="North America, scenario A1B",
-        description="Climate projection with medium emissions: air temperature, yearly, 1860 to 2099. "
+        description="Air temperature, yearly, 1860 to 2099, with medium emissions. "
         "Compare it with scenario-e1.",
         keywords=("climate", "scenario", "projection", "air temperature", "North America"),
         make=lambda: sources.scenario("A1B"),
@@ -71,7 +73,7 @@ DEMO = (
     DemoCube(
         id="scenario-e1",
         title="North America, scenario E1",
-        description="Climate projection that stabilises at 450 ppm: air temperature, yearly, 1860 to 2099. "
+        description="Air temperature, yearly, 1860 to 2099, stabilised at 450 ppm. "
         "Compare it with scenario-a1b.",
         keywords=("climate", "scenario", "projection", "air temperature", "North America"),
         make=lambda: sources.scenario("E1"),
