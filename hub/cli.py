@@ -30,15 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = given.command
     try:
         return command(given) or 0
-    except BoathouseError as error:
-        print(f"boathouse: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # Somebody read enough, as `head` does; stdout must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (BoathouseError, OSError) as error:
+        print(f"boathouse: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

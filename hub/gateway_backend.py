@@ -1,5 +1,7 @@
 """Dask clusters as processes of this machine, within each user's plan."""
 
+import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,20 @@ class PlanBackend(UnsafeLocalBackend):
         help="Workers that stay while a cluster lives; one keeps the first result fast.",
         config=True,
     )
+
+    async def do_setup(self) -> None:
+        """Take the signals over, to stop only once."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+
+    def _stop(self, number: signal.Signals) -> None:
+        # A parent that is killed sends its signal once for each of its threads, and a second
+        # one would break off the stopping of clusters.
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, lambda: None)
+        self.parent.handle_shutdown_signal(number)
 
     async def process_cluster_options(self, user: Any, request: Any) -> Any:
         """Refuse a cluster that the user's plan does not allow; trim one that is too large."""

@@ -1,5 +1,6 @@
 """Where a hub keeps its state, and at which ports its parts listen."""
 
+import errno
 import os
 import secrets
 import socket
@@ -117,8 +118,10 @@ def is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
     return True
 
 

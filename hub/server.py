@@ -1,6 +1,7 @@
 """JupyterHub with its services started side by side and started again at once when they die."""
 
 import asyncio
+import signal
 import ssl
 import time
 from importlib import import_module
@@ -30,6 +31,7 @@ class Boathouse(JupyterHub):
         """Make the services of the configuration, none of them started."""
         super().init_services()
         self._watches: list[asyncio.Future[None]] = []
+        self._ending = False
 
     async def start_service(
         self, service_name: str, service: Service, ssl_context: ssl.SSLContext | None = None
@@ -53,6 +55,12 @@ class Boathouse(JupyterHub):
         # SIGTERM: a SIGINT may be ignored, as it is in what a shell started with `&`.
         await asyncio.gather(*(spawner.stop(now=True) for spawner in spawners))
         await super().cleanup()
+
+    async def shutdown_cancel_tasks(self, sig: signal.Signals | None = None) -> None:
+        """End in order, and once: a parent that is killed may send its signal several times."""
+        if not self._ending:
+            self._ending = True
+            await super().shutdown_cancel_tasks(sig)
 
     async def _keep_running(self, service: Service) -> None:
         pause = 0.0

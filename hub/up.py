@@ -34,6 +34,7 @@ HEALTH = {
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
 _LOG_BYTES = 5_000_000
+LOG_LINES = 20
 Say = Callable[[str], None]
 
 
@@ -82,6 +83,8 @@ def up(lake: Path, *, port: int, replay: bool = True, demo: bool = True) -> int:
         return 0
     except BoathouseError as error:
         print(f"boathouse: {error}", file=sys.stderr)
+        if hub is not None:
+            _show_log(layout)
         return 1
     finally:
         if hub is not None:
@@ -133,6 +136,12 @@ def _wanted() -> list[str]:
 
 def _log(layout: Layout) -> Path:
     return layout.logs / "hub.log"
+
+
+def _show_log(layout: Layout) -> None:
+    """Print the end of the hub's log: what went wrong is there."""
+    lines = _log(layout).read_text(encoding="utf-8", errors="replace").splitlines()
+    print("\n".join([f"The end of {_log(layout)}:", *lines[-LOG_LINES:]]), file=sys.stderr)
 
 
 @contextmanager

@@ -71,6 +71,20 @@ def test_an_error_is_one_line_and_exit_code_1(
     assert shown.err.count("\n") == 1
 
 
+def test_a_lake_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    lake = tmp_path / "file" / "lake"
+    ended = subprocess.run(
+        [sys.executable, "-m", "boathouse.hub", "up", "--lake", lake, "--port", "0", "--no-demo"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("boathouse: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_lake_that_is_none_is_not_made_by_a_user(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,20 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return False
 
 
+def test_a_cluster_that_cannot_start_is_said(hub: Any) -> None:
+    folder = hub.lake / ".boathouse" / "clusters"
+    folder.write_text("in the way")
+    shown = hub.visit(hub.name, hub.password).run(
+        "try:\n    bh.attach()\nexcept bh.Unavailable as error:\n    print(error)"
+    )
+    folder.unlink()
+    assert shown.startswith("Your Dask cluster did not start (Cluster '")
+
+
+def left(hub: Any) -> list[str]:
+    return [" ".join(process.cmdline()) for process in hub.processes()]
+
+
 @pytest.mark.parametrize(
     ("command", "path"),
     [
@@ -66,7 +80,7 @@ def test_a_killed_hub_leaves_nothing_and_the_next_start_keeps_everything(hub: An
     visitor.run("open('mine.txt', 'w').write('kept'); bh.attach().submit(sum, [1]).result()")
     password, token = hub.password, visitor.token()
     hub.kill(hub.processes("boathouse.hub.server")[0])
-    assert within(40, lambda: not hub.processes()), hub.processes()
+    assert within(40, lambda: not hub.processes()), left(hub)
     assert hub.stop() == 1
     assert "The hub ended with code -9" in "".join(hub.output)
 
@@ -94,7 +108,7 @@ def test_a_second_hub_on_the_same_lake_is_refused(hub: Any) -> None:
 def test_a_killed_up_ends_all_that_it_started(hub: Any) -> None:
     assert len(hub.processes()) > 3
     hub.kill()
-    assert within(40, lambda: not hub.processes()), hub.processes()
+    assert within(40, lambda: not hub.processes()), left(hub)
     hub.stop()
 
 
