@@ -49,18 +49,32 @@ def side_of(
     start = ~flat & (across == 0)
     sign = np.where(start, -np.sign(along) * np.sign(above), sign).astype(np.int64)
     sure |= flat | start
-    open_ = np.flatnonzero(~sure)
-    if len(open_) == 0:
+    return _settle(sign, np.flatnonzero(~sure), safe, x, y, edge)
+
+
+def _settle(
+    sign: npt.NDArray[np.int64],
+    unsure: npt.NDArray[np.int64],
+    safe: npt.NDArray[np.bool_],
+    x: Numbers,
+    y: Numbers,
+    edge: tuple[Numbers, Numbers, Numbers, Numbers],
+) -> npt.NDArray[np.int64]:
+    """Replace the signs that rounding may have turned."""
+    if len(unsure) == 0:
         return sign
-    exact = safe[open_]
+    x, y, x0, y0, x1, y1 = (values[unsure] for values in (x, y, *edge))
+    across, up, along, above = x - x0, y1 - y0, x1 - x0, y - y0
+    exact = safe[unsure]
     for a, b, difference in ((x, x0, across), (y1, y0, up), (x1, x0, along), (y, y0, above)):
-        exact &= _difference_error(a[open_], b[open_], difference[open_]) == 0
-    whole = open_[exact]
+        exact &= _difference_error(a, b, difference) == 0
     # Rounding keeps order, so equal rounded products are told apart by their errors alone.
-    errors = _product_error(across[whole], up[whole]) - _product_error(along[whole], above[whole])
-    sign[whole] = np.sign(np.where(determinant[whole] == 0, errors, determinant[whole]))
-    for number in open_[~exact]:
-        sign[number] = _rational(*(float(v[number]) for v in (x, y, x0, y0, x1, y1)))
+    left, right = across * up, along * above
+    errors = _product_error(across, up) - _product_error(along, above)
+    found = np.sign(np.where(left == right, errors, left - right)).astype(np.int64)
+    for number in np.flatnonzero(~exact):
+        found[number] = _rational(*(float(v[number]) for v in (x, y, x0, y0, x1, y1)))
+    sign[unsure] = found
     return sign
 
 

@@ -87,13 +87,7 @@ def select(
     BadShape
         If an axis is unknown or covered twice, or nothing of the cube lies in the shape.
     """
-    if not (math.isfinite(tolerance) and 0 <= tolerance < 0.5):
-        raise BadShape("tolerance: a part of a grid step below 0.5 is needed", field="tolerance")
-    for dim, size in dataset.sizes.items():
-        if size != size:  # NaN: Dask does not know it
-            raise BadShape(
-                f"{dim}: Dask does not know its length; call compute_chunk_sizes() first"
-            )
+    _check(dataset, tolerance)
     periods = dict(cyclic or {})
     found: dict[str, str] = {}
     groups: list[Group] = []
@@ -111,6 +105,16 @@ def select(
         if group is not None:
             groups.append(group)
     return Selection(shape, tuple(groups))
+
+
+def _check(dataset: xr.Dataset, tolerance: float) -> None:
+    if not (math.isfinite(tolerance) and 0 <= tolerance < 0.5):
+        raise BadShape("tolerance: a part of a grid step below 0.5 is needed", field="tolerance")
+    for dim, size in dataset.sizes.items():
+        if size != size:  # NaN: Dask does not know it
+            raise BadShape(
+                f"{dim}: Dask does not know its length; call compute_chunk_sizes() first"
+            )
 
 
 def _select(

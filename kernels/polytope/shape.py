@@ -22,6 +22,7 @@ class Shape(ABC):
 
     Examples
     --------
+    >>> from boathouse.kernels.polytope.shapes import Box, Span
     >>> uk = Box(latitude=(50, 59), longitude=(-8, 2)) & Span("time", "2026-01-01", "2026-01-02")
     >>> Shape.from_dict(uk.to_dict()) == uk
     True

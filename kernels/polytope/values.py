@@ -89,19 +89,7 @@ def canonical(value: Any, field: str) -> Value:
         return _number(float(value), field)
     if isinstance(value, str):
         return _text(value, field)
-    if isinstance(value, np.datetime64):
-        unit = np.datetime_data(value.dtype)[0]
-        text = str(value if unit in ("s", "ms", "us", "ns") else value.astype("M8[s]"))
-    elif hasattr(value, "isoformat"):  # date, datetime, pandas.Timestamp, cftime
-        text = str(value.isoformat())
-    else:
-        raise BadShape(
-            f"{field}: a number, a time or a duration is needed, not {type(value).__name__}",
-            field=field,
-        )
-    if parse_instant(text) is None:
-        raise BadShape(f"{field}: {text} is not a time; write it as 2026-01-31T06:00", field=field)
-    return _text(text, field)
+    return _moment(value, field)
 
 
 def in_order(lower: Value, upper: Value) -> bool | None:
@@ -179,6 +167,22 @@ def _text(value: str, field: str) -> str:
         raise BadShape(f"{field}: empty; give a number or a time", field=field)
     moment = parse_instant(text)
     return text if moment is None else moment.text()
+
+
+def _moment(value: Any, field: str) -> str:
+    if isinstance(value, np.datetime64):
+        unit = np.datetime_data(value.dtype)[0]
+        text = str(value if unit in ("s", "ms", "us", "ns") else value.astype("M8[s]"))
+    elif hasattr(value, "isoformat"):  # date, datetime, pandas.Timestamp, cftime
+        text = str(value.isoformat())
+    else:
+        raise BadShape(
+            f"{field}: a number, a time or a duration is needed, not {type(value).__name__}",
+            field=field,
+        )
+    if parse_instant(text) is None:
+        raise BadShape(f"{field}: {text} is not a time; write it as 2026-01-31T06:00", field=field)
+    return _text(text, field)
 
 
 def _duration(value: Any, field: str) -> str:
