@@ -23,9 +23,10 @@ class Change:
     """One put: what is to be written, worked out before anything is."""
 
     def __init__(
-        self, repository: icechunk.Repository, face: Collection, steps: xr.Dataset
+        self, repository: icechunk.Repository, face: Collection, steps: xr.Dataset, *, job: str
     ) -> None:
         self.face = face
+        self.job = job
         self.session = repository.writable_session(BRANCH)
         self.stored = xr.open_zarr(self.session.store, consolidated=False, chunks=None)
         check_contract(steps, self.stored)
@@ -108,7 +109,7 @@ class Change:
         written = xr.open_zarr(self.session.store, consolidated=False, chunks=None)
         face = described(self.face, window_of(written))
         items = tuple(self._item(slot) for slot in self.slots)
-        events = tuple(_event(face, item) for item in items)
+        events = tuple(_event(face, item, self.job) for item in items)
         return Record(collection=face, items=items, removed=evicted, events=events)
 
     def _item(self, slot: int) -> Item:
@@ -138,7 +139,7 @@ def described(face: Collection, window: xr.Dataset) -> Collection:
     return msgspec.structs.replace(face, **changes)
 
 
-def _event(face: Collection, item: Item) -> Event:
+def _event(face: Collection, item: Item, job: str) -> Event:
     return Event(
         type=ITEM_CREATED if item.properties["revision"] == 1 else ITEM_UPDATED,
         source=f"/collections/{face.id}",
@@ -147,7 +148,7 @@ def _event(face: Collection, item: Item) -> Event:
         datatime=item.datetime,
         owner=face.owner,
         access=face.access,
-        data={"item": item.id, "collection": face.id},
+        data={"item": item.id, "collection": face.id, **({"job": job} if job else {})},
     )
 
 

@@ -123,7 +123,7 @@ class Pool:
             face = repository and announce(self.lake, self.name, repository)
             if repository is None or face is None:
                 raise NotFound(f"There is no pool {self.name!r}.", field="name")
-            change = Change(repository, face, steps)
+            change = Change(repository, face, steps, job=self.lake.job)
             if change.empty:
                 return Arrival(late=change.late)
             record = advance(self.lake, repository, lambda _: change.write())

@@ -107,7 +107,8 @@ def publish(
         datatime=version.datetime,
         owner=lake.user,
         access=access,
-        data={"item": version.id, "collection": name},
+        # The job is named so that a rule can tell what it led to itself.
+        data={"item": version.id, "collection": name, **({"job": lake.job} if lake.job else {})},
     )
     written = dataset.assign_attrs(title=face.title, licence=face.licence)
     write_cube(lake, written, Record(collection=face, items=(version,), events=(event,)))

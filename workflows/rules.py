@@ -101,13 +101,12 @@ def comes_from(rule: Rule, maker: Job | None, job_of: Callable[[str], Job | None
 def maker_of(event: Event) -> str:
     """The id of the job that made the event; empty when none is known.
 
-    An item that a job publishes has the job's id, unless it was given another name; then
-    ``data["job"]`` tells.
+    What a job publishes or puts into a pool says so in ``data["job"]``.
     """
     if event.type == JOB_CHANGED:
         return event.source.removeprefix("/jobs/")
     if isinstance(event.data, Mapping):
-        return str(event.data.get("job") or event.data.get("item") or "")
+        return str(event.data.get("job") or "")
     return ""
 
 

@@ -71,7 +71,9 @@ def test_provenance_of_a_job(lake, frames):
     # The same job again, after a crash: the same item, said to be updated.
     publish(frames(1, seed=2), "mean", licence="CC0-1.0", lake=working)
     assert len(lake.store.items("mean")) == 1
-    assert lake.log.read()[-1].type == ITEM_UPDATED
+    last = lake.log.read()[-1]
+    assert last.type == ITEM_UPDATED
+    assert last.data["job"] == "job-7"
 
 
 def test_what_was_opened_here_knows_where_it_came_from(lake, frames):
