@@ -123,6 +123,9 @@ class PolytopeSelector(anywidget.AnyWidget):
         self._accessor = PolytopeAccessor(dataset)
         self._sliders = sliders_of(dataset, [dim for dim in cube.dims if dim not in plane])
         self._choice = Choice(dataset, places, self._sliders)
+        # Coordinates that neither the map nor a slider shows would only make the caption long.
+        shown = {*cube.dims, *places, *self._sliders}
+        self._plain = cube.drop_vars([name for name in cube.coords if name not in shown])
         self._colormap = colormap
         self._index: dict[Any, int] | None = None
         self._limits: dict[Any, tuple[float, float]] = {}
@@ -247,7 +250,7 @@ class PolytopeSelector(anywidget.AnyWidget):
         if index == self._index:
             return
         self._index = index
-        field = thin(self._cube.isel(index)).load()
+        field = thin(self._plain.isel(index)).load()
         low, high = self._scale(index, field)
         self.field = dict(encode_field(field, vmin=low, vmax=high, colormap=self._colormap))
 
