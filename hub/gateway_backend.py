@@ -68,7 +68,8 @@ class PlanBackend(UnsafeLocalBackend):
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, lambda: None)
-        self.parent.handle_shutdown_signal(number)
+        gateway: Any = self.parent
+        gateway.handle_shutdown_signal(number)
 
     async def process_cluster_options(self, user: Any, request: Any) -> Any:
         """Refuse a cluster that the user's plan does not allow; trim one that is too large."""

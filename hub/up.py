@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import psutil
 
 from .. import __version__
 from ..catalogs.errors import BoathouseError, Conflict, Unavailable
@@ -147,18 +148,29 @@ def _show_log(layout: Layout) -> None:
 @contextmanager
 def _sole(layout: Layout, say: Say) -> Generator[IO[str]]:
     """Hold the lake's lock; the hub inherits it, so that it lasts until the hub has ended."""
-    with (layout.state / "up.lock").open("w") as lock:
-        for turn in range(100):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if turn == 10:
-                    say("waiting for an earlier hub on this lake to end")
-                time.sleep(0.2)
-                continue
-            yield lock
-            return
-    raise Conflict(f"Another hub runs on {layout.lake}; stop it, or choose another lake (LAKE=).")
+    with (layout.state / "up.lock").open("a+") as lock:
+        end = time.monotonic() + STOP_SECONDS
+        while not _locked(lock):
+            lock.seek(0)
+            holder = int(lock.read() or 0)
+            if (holder and psutil.pid_exists(holder)) or time.monotonic() > end:
+                raise Conflict(
+                    f"Another hub runs on {layout.lake}; stop it, or choose another lake (LAKE=)."
+                )
+            say("waiting for an earlier hub on this lake to end")
+            time.sleep(1)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _ready(layout: Layout, say: Say, *, demo: bool) -> tuple[str, str]:
