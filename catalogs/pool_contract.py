@@ -96,7 +96,7 @@ def check_contract(steps: xr.Dataset, pool: xr.Dataset) -> None:
             f"use .drop_vars({unknown}).",
             field=unknown[0],
         )
-    for name in time_dependent(pool):
+    for name in sorted(time_dependent(pool), key=str):
         if name not in steps.variables:
             raise BadStep(f"The step lacks the coordinate {name!r}.", field=name)
         _check_variable(name, steps[name], pool[name])
