@@ -294,3 +294,14 @@ def running_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
 @pytest.fixture(scope="session")
 def lively_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
     return start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "15"})
+
+
+# Tests that share a hub stay in one process; the others of one file too, for their fixtures.
+_HUBS = ("lively_hub", "running_hub")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        hub = next((name for name in _HUBS if name in names), None)
+        item.add_marker(pytest.mark.xdist_group(hub or item.path.as_posix()))
