@@ -6,6 +6,7 @@ fixture        scope     gives
 running_hub    session   a RunningHub: `boathouse up` with every service, on a temporary lake
                          with the demo's data, its replay clock slow; shared by all tests
 lively_hub     session   one more, whose replay clock puts a step every 15 s
+chromium       module    a headless Browser (Playwright); skips where there is none
 start_hub      session   a function that starts one more RunningHub (lake, demo, services,
                          environment); all are ended with the session
 ============== ========= ===================================================================
@@ -19,6 +20,7 @@ A ``Visitor`` is somebody who is logged in: ``client`` (httpx, with the cookies)
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +36,7 @@ import psutil
 import pytest
 
 START_SECONDS = 150
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BOATHOUSE = [sys.executable, "-m", "boathouse.hub"]
 
 
@@ -294,6 +297,21 @@ def running_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
 @pytest.fixture(scope="session")
 def lively_hub(start_hub: Callable[..., RunningHub]) -> RunningHub:
     return start_hub(environment={"BOATHOUSE_REPLAY_SECONDS": "15"})
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless chromium, shared by the tests of one file."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
 
 
 # Tests that share a hub stay in one process; the others of one file too, for their fixtures.

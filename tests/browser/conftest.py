@@ -3,7 +3,6 @@
 ===============  ========  =====================================================================
 fixture          scope     what it gives
 ===============  ========  =====================================================================
-chromium         module    a running headless Browser (Playwright); skips where there is none
 chromium_page    function  a fresh Page of 1280 x 900; fails the test on an error in the page;
                            ``page.hosts`` is the set of host:port that anything was asked of
 serve_panel      function  serve_panel(make) -> address of a Panel page, on a free port
@@ -13,6 +12,7 @@ snapshot         function  snapshot(page, "name") -> artefacts/<name>.png, to be
                            the page of a failed test is kept as failed-<test>.png
 ===============  ========  =====================================================================
 
+The browser itself is ``chromium`` of the suite's own conftest.
 Playwright's synchronous interface keeps an event loop in the test's thread, hence the module
 scope: do not call asyncio.run() in a module that uses these.
 """
@@ -20,7 +20,6 @@ scope: do not call asyncio.run() in a module that uses these.
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -36,22 +35,6 @@ import pytest
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 _FAILED = pytest.StashKey[bool]()
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A headless chromium, shared by the tests of one file."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
