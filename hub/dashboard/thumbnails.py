@@ -72,11 +72,12 @@ def _line(fields: Fields, lake: Lake, collection: Collection, look: Look) -> Thu
     values = series.lines[0]
     values = values[:: max(1, int(np.ceil(values.size / MOST_POINTS)))]
     line = tuple(float(value) if np.isfinite(value) else None for value in values)
-    return (
-        Thumbnail(line=line, caption=_caption(look))
-        if any(value is not None for value in line)
-        else Thumbnail()
-    )
+    known = [value for value in line if value is not None]
+    if not known:
+        return Thumbnail()
+    if len(line) == 1:  # one value is no line: a level one is drawn, and the value is said
+        return Thumbnail(line=line * 2, caption=f"{look.label} {known[0]:.5g} {look.units}".strip())
+    return Thumbnail(line=line, caption=_caption(look))
 
 
 def _caption(look: Look) -> str:

@@ -207,6 +207,13 @@ def test_a_result_without_a_map_is_a_line(lake: Lake) -> None:
     assert picture.caption == "t [K]"
 
 
+def test_one_value_is_said(lake: Lake) -> None:
+    mean = globe(time=1).mean(("latitude", "longitude"), keep_attrs=True)
+    picture = thumbnail(Fields(), lake, published(lake, mean))
+    assert picture.line == pytest.approx((19.5, 19.5))
+    assert picture.caption == "t 19.5 K"
+
+
 def test_a_thumbnail_is_a_picture_of_the_field(lake: Lake) -> None:
     south_up = globe(time=2).isel(latitude=slice(None, None, -1))
     picture = thumbnail(Fields(), lake, published(lake, south_up))
