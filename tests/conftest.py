@@ -318,6 +318,7 @@ def chromium() -> Iterator[Any]:
 _HUBS = ("lively_hub", "running_hub")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = getattr(item, "fixturenames", ())
