@@ -33,7 +33,7 @@ print(client.submit(sum, [1, 2, 3]).result())
 
 @pytest.fixture(scope="module")
 def ann(running_hub: Any) -> Any:
-    visitor = running_hub.add_user("ann")
+    visitor = running_hub.add_user("alice")
     visitor.said = visitor.run(PUBLISH).split()
     visitor.job = visitor.run(SUBMIT).strip()
     assert visitor.run(CLUSTER).strip() == "6"
@@ -42,7 +42,7 @@ def ann(running_hub: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def bob(running_hub: Any, ann: Any) -> Any:
-    return running_hub.add_user("bob")
+    return running_hub.add_user("boris")
 
 
 def ask(visitor: Any, path: str) -> httpx.Response:
@@ -51,7 +51,7 @@ def ask(visitor: Any, path: str) -> httpx.Response:
 
 def test_a_private_result_is_there_for_its_owner_only(ann: Any, bob: Any) -> None:
     path = "services/catalog/collections/anns-secret"
-    assert ask(ann, path).json()["owner"] == "ann"
+    assert ask(ann, path).json()["owner"] == "alice"
     for hidden in (path, f"{path}/items"):
         assert ask(bob, hidden).status_code == 404
     assert "anns-secret" not in ask(bob, "services/catalog/collections").text
@@ -85,7 +85,7 @@ def test_servers_and_clusters_are_there_for_their_owner_only(ann: Any, bob: Any)
     path = f"services/dask-gateway/api/v1/clusters/{cluster}"
     assert ask(bob, path).status_code in (403, 404)
     assert bob.client.delete(path, headers=bob.headers).status_code in (403, 404)
-    answer = bob.client.get("user/ann/api/contents", headers=bob.headers, follow_redirects=False)
+    answer = bob.client.get("user/alice/api/contents", headers=bob.headers, follow_redirects=False)
     assert answer.status_code in (302, 403, 404)
     assert "tutorials" not in answer.text
 
@@ -126,9 +126,9 @@ ROUTES = (
     "hub/token",
     "hub/api/users",
     "hub/api/services",
-    "user/ann/",
-    "user/ann/lab",
-    "user/ann/api/contents",
+    "user/alice/",
+    "user/alice/lab",
+    "user/alice/api/contents",
 )
 WRITES = (
     ("POST", "services/events/events"),
