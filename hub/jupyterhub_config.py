@@ -51,7 +51,8 @@ c.TraefikProxy.static_config_file = str(layout.state / "traefik.toml")
 c.TraefikFileProviderProxy.dynamic_config_file = str(layout.state / "traefik-routes.toml")
 
 # --- Who you are -------------------------------------------------------------------------
-# For an OpenID Connect provider see docs/howto; its groups become plans the same way.
+# For an OpenID Connect provider take oauthenticator's GenericOAuthenticator with manage_groups:
+# the groups that it claims become plans the same way.
 c.JupyterHub.authenticator_class = LocalAuthenticator
 c.LocalAuthenticator.state = str(layout.state)
 
