@@ -312,15 +312,3 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
-
-
-# Tests that share a hub stay in one process; the others of one file too, for their fixtures.
-_HUBS = ("lively_hub", "running_hub")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        hub = next((name for name in _HUBS if name in names), None)
-        item.add_marker(pytest.mark.xdist_group(hub or item.path.as_posix()))

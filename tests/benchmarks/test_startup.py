@@ -22,7 +22,7 @@ import pytest
 
 pytestmark = [pytest.mark.timeout(1800)]
 
-ROUNDS = 4
+ROUNDS = 3
 CELLS = (
     "print('first', 6 * 7)",
     "import boathouse as bh\n"
