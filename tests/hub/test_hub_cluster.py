@@ -53,11 +53,10 @@ def test_a_worker_knows_the_lake_has_room_for_a_notebook_and_holds_no_users_toke
 ) -> None:
     shown = cleo.run(
         "import os\n"
-        "bh.attach().submit(sum, [1, 6]).result()  # there is a worker now\n"
-        "it, *_ = bh.attach().run(lambda: dict(os.environ)).values()\n"
+        "(it,) = bh.attach().run(lambda: dict(os.environ)).values()\n"
         "print(it['DASK_BOATHOUSE__LAKE'], it['DASK_BOATHOUSE__ADDRESS'], it['HOME'])\n"
         "print('JUPYTERHUB_API_TOKEN' in it)\n"
-        "worker, *_ = bh.attach().scheduler_info(n_workers=-1)['workers'].values()\n"
+        "(worker,) = bh.attach().scheduler_info(n_workers=-1)['workers'].values()\n"
         "print(worker['nthreads'], worker['resources'])"
     )
     where, token, worker = shown.strip().splitlines()
