@@ -50,7 +50,10 @@ def spread(scheduler: Any) -> None:
     idle = [each for each in workers if NOTEBOOK in each.resources and not notebooks(each)]
     stealing = scheduler.extensions["stealing"]
     for worker in workers:
-        for task in notebooks(worker)[1:]:
+        held = notebooks(worker)
+        # The heartbeat tells which of them runs; held has no order that would tell.
+        waiting = [task for task in held if task not in worker.executing]
+        for task in waiting[: len(held) - 1]:
             if idle and task not in stealing.in_flight:
                 stealing.move_task_request(task, worker, idle.pop())
 

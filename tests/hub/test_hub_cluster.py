@@ -53,10 +53,11 @@ def test_a_worker_knows_the_lake_has_room_for_a_notebook_and_holds_no_users_toke
 ) -> None:
     shown = cleo.run(
         "import os\n"
-        "(it,) = bh.attach().run(lambda: dict(os.environ)).values()\n"
+        "bh.attach().submit(sum, [1]).result()\n"
+        "it, *_ = bh.attach().run(lambda: dict(os.environ)).values()\n"
         "print(it['DASK_BOATHOUSE__LAKE'], it['DASK_BOATHOUSE__ADDRESS'], it['HOME'])\n"
         "print('JUPYTERHUB_API_TOKEN' in it)\n"
-        "(worker,) = bh.attach().scheduler_info(n_workers=-1)['workers'].values()\n"
+        "worker, *_ = bh.attach().scheduler_info(n_workers=-1)['workers'].values()\n"
         "print(worker['nthreads'], worker['resources'])"
     )
     where, token, worker = shown.strip().splitlines()
