@@ -1,5 +1,6 @@
 """Executes a recipe with papermill in a kernel of its own, and keeps the notebook as it grows."""
 
+import contextvars
 import logging
 import os
 import signal
@@ -59,6 +60,11 @@ class NotebookRun:
 
     def execute(self, pulse: Pulse) -> str:
         """Run all cells; the answer is the error's text, empty when there was none."""
+        # Jupyter keeps a thread's event loop in a context variable, and Dask hands its context
+        # on to all threads of a worker: without this, notebooks would share one loop.
+        return contextvars.Context().run(self._execute, pulse)
+
+    def _execute(self, pulse: Pulse) -> str:
         self._pulse = pulse
         try:
             papermill.execute_notebook(
