@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalogs.errors import BadRequest, PlanExceeded, Unavailable
 from ..catalogs.http import backoff, client, error_of
+from .finalizers import guard_finalizers
 from .session import setting
 
 if TYPE_CHECKING:
@@ -137,10 +138,11 @@ def _through_gateway(options: dict[str, Any]) -> "GatewayCluster":
             if not name:
                 raise
     # Only now: the import takes about as long as the scheduler, which is starting already.
-    from dask_gateway import Gateway, GatewayClusterError
+    from dask_gateway import GatewayCluster, GatewayClusterError
 
+    guard_finalizers()
     try:
-        return Gateway().connect(name, shutdown_on_close=False)
+        return GatewayCluster.from_name(name, shutdown_on_close=False)
     except (GatewayClusterError, OSError) as error:
         raise Unavailable(
             f"Your Dask cluster did not start ({error}). The hub's log has its last words."
