@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ import msgspec
 from ..catalogs.errors import BadRequest, BoathouseError
 from .layout import DEFAULT_PORT, STATE
 from .plans import PLANS
+from .tables import format_table
 
 Command = Callable[[argparse.Namespace], int | None]
 
@@ -164,8 +166,11 @@ def _user_password(given: argparse.Namespace) -> None:
 
 
 def _user_list(given: argparse.Namespace) -> None:
-    for name, user in sorted(_users(given).all().items()):
-        print(f"{name:<32} {user.plan:<10} {'admin' if user.admin else ''}".rstrip())
+    rows = [
+        (name, user.plan, "admin" if user.admin else "")
+        for name, user in sorted(_users(given).all().items())
+    ]
+    _list(("USER", "PLAN", "ROLE"), rows, empty="No users yet: boathouse user add NAME")
 
 
 def _kernel_install(given: argparse.Namespace) -> None:
@@ -186,6 +191,15 @@ def _face(given: argparse.Namespace) -> Any:
 
 def _show(thing: Any) -> None:
     print(msgspec.json.encode(thing).decode(), flush=True)
+
+
+def _list(headings: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """Print rows; when there are none, a pipe gets nothing and a person a hint."""
+    if not rows:
+        print(empty, file=sys.stderr)
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    print(format_table(headings, rows, width=width))
 
 
 def _notify(given: argparse.Namespace) -> None:
@@ -217,8 +231,8 @@ def _catalog(given: argparse.Namespace) -> None:
     _face(given)
     from ..kernels import session as session  # binds the default lake
 
-    for each in open_lake().store.collections():
-        print(f"{each.id:<28} {each.kind:<7} {each.title}")
+    rows = [(each.id, each.kind, each.title) for each in open_lake().store.collections()]
+    _list(("DATASET", "KIND", "TITLE"), rows, empty="An empty lake: boathouse demo fills it.")
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -239,12 +253,18 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _jobs(given: argparse.Namespace) -> None:
-    for job in _face(given).jobs():
-        done = f"{job.cells_done}/{job.cells_total}"
-        print(f"{job.id}  {job.state:<10}  {done:>7}  {job.recipe}  {job.message}".rstrip())
+    rows = [
+        (job.id, job.state, f"{job.cells_done}/{job.cells_total}", job.recipe, job.message)
+        for job in _face(given).jobs()
+    ]
+    hint = "No jobs yet: boathouse run RECIPE NAME=VALUE ..."
+    _list(("JOB", "STATE", "CELLS", "RECIPE", "MESSAGE"), rows, empty=hint)
 
 
 def _rules(given: argparse.Namespace) -> None:
-    for rule in _face(given).rules():
-        where = " ".join(filter(None, (rule.where.type, rule.where.collection)))
-        print(f"{rule.name:<28}  when {where}  run {rule.recipe}")
+    rows = [
+        (rule.name, rule.where.type, rule.where.collection or "any", rule.recipe)
+        for rule in _face(given).rules()
+    ]
+    hint = "No rules yet: tutorial 03-when-this-arrives makes one."
+    _list(("RULE", "WHEN", "DATASET", "RUNS"), rows, empty=hint)

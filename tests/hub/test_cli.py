@@ -48,7 +48,7 @@ def test_user_add_prints_a_password_once(lake: Path, capsys: pytest.CaptureFixtu
     assert len(password) >= 16
     assert main(["user", "list", *where]) == 0
     shown = capsys.readouterr().out
-    assert shown.split() == ["ann", "scaler"]
+    assert shown.splitlines()[1].split() == ["ann", "scaler"]
     assert main(["user", "password", "ann", *where]) == 0
     assert password not in capsys.readouterr().out
 
@@ -91,6 +91,14 @@ def test_a_lake_that_is_none_is_not_made_by_a_user(
     assert main(["user", "add", "ann", "--lake", str(tmp_path / "gone")]) == 1
     assert "There is no lake in" in capsys.readouterr().err
     assert not (tmp_path / "gone").exists()
+
+
+def test_an_empty_list_says_what_to_do_and_gives_a_pipe_nothing(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["user", "list", "--lake", str(lake)]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "No users yet: boathouse user add NAME\n")
 
 
 def test_notify_and_replay_speak_json_lines(lake: Path) -> None:
