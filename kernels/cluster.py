@@ -174,7 +174,8 @@ def _ask(method: str, path: str, body: Any = None) -> dict[str, Any]:
             )
         except httpx.ConnectError:
             response = None
-        if response is not None and response.status_code not in (502, 503, 504):
+        # A gateway that is starting listens before it knows its own routes: 404.
+        if response is not None and response.status_code not in (404, 502, 503, 504):
             return _answer(response)
         time.sleep(backoff(attempt))
     raise Unavailable("The Dask gateway does not answer; try again in a moment.")

@@ -15,6 +15,7 @@ from dask_gateway.client import GatewayServerError
 from ...catalogs.errors import BoathouseError, PlanExceeded, Unavailable
 from ...catalogs.http import backoff, client, error_of
 from ...catalogs.lake import Connection
+from ...kernels.finalizers import guard_finalizers
 from ...workflows.executor import Executor
 from ...workflows.jobs import Job
 
@@ -104,6 +105,7 @@ class HubExecutor(Executor):
     """
 
     def __init__(self, lake: Path, *, users: HubUsers, address: str) -> None:
+        guard_finalizers()
         super().__init__(lake)
         self._users = users
         self._address = address
@@ -171,15 +173,20 @@ def _cluster(token: str) -> "GatewayCluster":
     # Address and proxy come from the service's Dask configuration, as in a kernel.
     gateway: Any = Gateway(auth=JupyterHubAuth(api_token=token))
     try:
-        name = _running(gateway) or _new(gateway)
-        return gateway.connect(name, shutdown_on_close=False)
-    except BaseException:
+        return gateway.connect(_running(gateway) or _new(gateway), shutdown_on_close=False)
+    except ValueError as error:
+        raise GatewayServerError(f"a cluster has just ended: {error}") from error
+    finally:
         gateway.close()
-        raise
 
 
 def _running(gateway: Any) -> str:
-    reports = sorted(gateway.list_clusters(), key=lambda each: each.start_time)
+    try:
+        found = gateway.list_clusters()
+    except ValueError as error:
+        # 404: a gateway that is starting listens before it knows its own routes.
+        raise GatewayServerError(str(error)) from error
+    reports = sorted(found, key=lambda each: each.start_time)
     running = [each.name for each in reports if each.status.name == "RUNNING"]
     return next(iter(running or [each.name for each in reports]), "")
 
@@ -191,6 +198,8 @@ def _new(gateway: Any) -> str:
     except ValueError as error:
         # A notebook of the user may have been faster.
         name = _running(gateway)
-        if not name:
+        if name:
+            return name
+        if str(error).startswith("Your plan"):
             raise PlanExceeded(str(error)) from error
-        return name
+        raise GatewayServerError(str(error)) from error

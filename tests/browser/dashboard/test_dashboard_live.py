@@ -287,6 +287,8 @@ def test_a_notebook_is_shown_and_runs_nothing(desk: Any, chromium_page: Any) -> 
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Notebook").click()
     notebook = opened.value
+    # A reload would come into the way of a page that is still loading.
+    notebook.get_by_text("harmless table").wait_for()
     answers = []
     notebook.on("response", lambda answer: answers.append(answer.url))
     notebook.reload()
