@@ -102,7 +102,7 @@ class EventService:
             events = decode_request(request.headers, body)
         if len(events) > LARGEST_COUNT:
             raise BadEvent(f"A batch holds at most {LARGEST_COUNT:,} events; send several.")
-        signed = events if reader.admin else [_signed(event, reader) for event in events]
+        signed = [_signed(event, reader) for event in events]
         return json_response({"sequences": await self.log.append_async(signed)})
 
     async def get(self, request: Request) -> Response:
@@ -182,6 +182,9 @@ def main() -> None:
 
 
 def _signed(event: Event, reader: Reader) -> Event:
+    if reader.admin:
+        # Services speak for users; but nobody would see a private event without an owner.
+        return msgspec.structs.replace(event, owner=event.owner or reader.name)
     # What the services say about collections and jobs, and what another user says, nobody
     # else can say first: (source, id) names an event for ever.
     source = event.source

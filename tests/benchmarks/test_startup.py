@@ -37,9 +37,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_notebook(home: Path, cells: tuple[str, ...]) -> None:
+def write_notebook(home: Path, cells: tuple[str, ...], kernel: str) -> None:
     home.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    # Without it, JupyterLab asks for the kernel first.
+    notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
     nbformat.write(notebook, home / "first.ipynb")
 
 
@@ -52,7 +54,7 @@ class BareHub:
         self.password = secrets.token_hex(16)
         self.address = f"http://127.0.0.1:{free_port()}/"
         self.home = state / "homes" / self.name
-        write_notebook(self.home, CELLS[:1])
+        write_notebook(self.home, CELLS[:1], "python3")
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -99,8 +101,7 @@ def bare_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareHub]:
 @pytest.fixture(scope="module")
 def our_hub(start_hub: Any) -> Any:
     hub = start_hub()
-    write_notebook(hub.lake / ".boathouse" / "homes" / hub.name, CELLS)
-    hub.home = hub.lake / ".boathouse" / "homes" / hub.name
+    write_notebook(hub.lake / ".boathouse" / "homes" / hub.name, CELLS, "boathouse")
     return hub
 
 

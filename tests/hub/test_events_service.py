@@ -170,7 +170,10 @@ class TestPost:
     def test_a_user_signs_with_his_name_and_a_service_says_whose(self, service: Service):
         service.log_of("ann").append([ping("a", owner="bob", access="private")])
         service.log_of("catalog").append([ping("c", owner="bob", access="private")])
-        assert [(e.id, e.owner) for e in service.log.read()] == [("a", "ann"), ("c", "bob")]
+        # Nobody would see a private event without an owner, not even who sent it.
+        service.log_of("catalog").append([ping("d", access="private")])
+        owners = [(e.id, e.owner) for e in service.log.read()]
+        assert owners == [("a", "ann"), ("c", "bob"), ("d", "catalog")]
 
     @pytest.mark.parametrize(
         "source", ["/collections/sst", "/jobs/1", "/users/bob", "/users/bob/x"]
