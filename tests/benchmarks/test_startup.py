@@ -149,7 +149,7 @@ def table(title: str, rows: list[tuple[str, float, str]]) -> None:
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"\n{title}  (load {load}, {os.cpu_count()} cores)")
     for name, value, ratio in rows:
-        print(f"  {name:<48}{value:>9.2f} s  {ratio}")
+        print(f"  {name:<48}{value:>9.3f} s  {ratio}")
 
 
 def test_login_to_first_output_and_dask_result(
