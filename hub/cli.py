@@ -28,8 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["user", "add", "No Name", "--lake", "/tmp/none"])  # doctest: +SKIP
     1
     """
-    given = _parser().parse_args(arguments)
-    command: Command = given.command
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    command: Command | None = given.command
+    if command is None:
+        parser.print_help()
+        return 2
     try:
         return command(given) or 0
     except BrokenPipeError:
@@ -48,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="boathouse",
         description="A workplace on a data lake. Notebooks: import boathouse as bh.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     lake = argparse.ArgumentParser(add_help=False)
     lake.add_argument("--lake", help="the lake's folder (default: what the configuration says)")
     _add_hub(commands, lake)

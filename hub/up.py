@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,16 +245,18 @@ def _end(hub: "subprocess.Popen[bytes]", say: Say) -> None:
 
 def _welcome(layout: Layout, first: tuple[str, str], say: Say) -> None:
     name, password = first
+    user, where = f"{_command()} user", f" --lake {layout.lake}"
+    renew = f"(not kept; {user} password {name}{where} makes a new one)"
     say("ready")
     print(
         f"""
   Boathouse is at  {layout.address}
   user             {name}
-  password         {password or "(not kept; boathouse user password " + name + " makes a new one)"}
+  password         {password or renew}
 
   First: log in, open tutorials/01-first-look.ipynb, and run its cells.
   The dashboard is at {layout.address}services/dashboard/
-  More users: boathouse user add NAME --lake {layout.lake}
+  More users: {user} add NAME{where}
 
   This is the local mode, for people who trust each other: all servers run under your own
   account and listen on {HOST} only. Log: {_log(layout)}
@@ -261,3 +264,12 @@ def _welcome(layout: Layout, first: tuple[str, str], say: Say) -> None:
 """,
         flush=True,
     )
+
+
+def _command() -> str:
+    """How a shell in this folder calls the command line."""
+    beside = Path(sys.executable).with_name("boathouse")
+    if not beside.exists() or shutil.which("boathouse") == str(beside):
+        return "boathouse"
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
