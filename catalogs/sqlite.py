@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from .errors import StorageFull
 
 # How long a writer of another process is waited for, in seconds.
 BUSY_SECONDS = 30.0
+RETRY_SECONDS = 0.01
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
 
 
@@ -34,11 +36,25 @@ def open_database(path: Path, schema: str = "") -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("pragma journal_mode=wal")
+    _keep_a_log_ahead(connection)
     connection.execute("pragma synchronous=full")
     if schema:
         connection.executescript(schema)
     return connection
+
+
+def _keep_a_log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; of two processes that do so at once, SQLite lets one fail without waiting."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode=wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                connection.close()
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import queue
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from ..access import Reader
 from ..errors import BoathouseError, StorageFull, Unavailable
+from ..sqlite import open_database
 from .event import Event, EventFilter, moment
 from .log import EventLog
 from .table import SCHEMA, Entry, Stored, entry_of, insert, last, select
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 GROUP = 2000
 # How often the file is asked for events of other processes, in seconds; our own wake at once.
 POLL_SECONDS = 0.05
-# How long a writer waits for the writer of another process, in seconds.
-BUSY_SECONDS = 30
 PAGE = 1000
 
 
@@ -63,10 +61,8 @@ class SqliteEventLog(EventLog):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
-            self._connection = self._connect()
-            self._connection.executescript(SCHEMA)
+            self._connection = open_database(self.path, SCHEMA)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
         self._idle: list[sqlite3.Connection] = []
@@ -185,21 +181,13 @@ class SqliteEventLog(EventLog):
 
     # Reading
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
-
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
         with self._lock:
             if self._closed:
                 raise Unavailable("The event log is closed.")
             connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect()
+        connection = connection or open_database(self.path)
         try:
             yield connection
         finally:
