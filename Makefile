@@ -24,7 +24,7 @@ check: .venv/test.stamp ## Lint, types, floors and fast tests: for every commit
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not hub and not browser and not slow"
 
-bench: .venv/test.stamp browser ## Measure side by side with peers (prints ratios and the load)
+bench: .venv/bench.stamp browser ## Measure side by side with peers (prints ratios and the load)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --timeout 1800 -s $(PYTEST)
 
 docs: .venv/test.stamp ## Build the documentation into docs/_build
@@ -36,6 +36,7 @@ wheel: .venv/test.stamp ## Build the wheel into dist
 lock: .venv/uv.stamp ## Renew the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra test --extra docs $(LOCK) -o requirements/test.txt
 	$(BIN)/uv pip compile pyproject.toml --extra hub -c requirements/test.txt $(LOCK) -o requirements/hub.txt
+	$(BIN)/uv pip compile pyproject.toml --extra bench -c requirements/test.txt $(LOCK) -o requirements/bench.txt
 
 LOCK := --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q
 
@@ -68,6 +69,11 @@ venv-from-apt:
 	@$(INSTALL) -r requirements/test.txt
 	@echo "[3/3] Installing Boathouse itself"
 	@$(INSTALL_SELF)
+	@touch $@
+
+.venv/bench.stamp: requirements/bench.txt .venv/test.stamp
+	@echo "Installing the peers that are measured beside us"
+	@$(INSTALL) -r requirements/bench.txt
 	@touch $@
 
 # Bytecode is compiled once here: some images forbid writing it later, and every start would pay.
