@@ -6,10 +6,32 @@ import zlib
 from functools import lru_cache
 from pathlib import Path
 
+from .countries import full_name, other_names
+
 STATIC = Path(__file__).parent / "static"
 
 # The module's source in parts; neither mount can load a second file, so they are joined.
-PARTS = ("helpers.js", "land.js", "picture.js", "drawing.js", "map.js")
+PARTS = (
+    "helpers.js",
+    "geometry.js",
+    "documents.js",
+    "parts.js",
+    "view.js",
+    "land.js",
+    "countries.js",
+    "picker.js",
+    "picture.js",
+    "painter.js",
+    "drawing.js",
+    "toolbar.js",
+    "inspector.js",
+    "around.js",
+    "gestures.js",
+    "map.js",
+)
+
+# What the pointer does: "pan" moves and edits, "view" looks and clicks, the others draw.
+MODES = ("pan", "polygon", "box", "disk", "path", "country", "view")
 
 # Metres of detail are asked for by the browser when it is zoomed in.
 DETAILS = (110, 50)
@@ -39,19 +61,24 @@ def coastlines(detail: int = 110) -> str:
     Returns
     -------
     str
-        TopoJSON, deflated and in base64.  Names and properties are left out.
+        TopoJSON, deflated and in base64.  A country has its full name as ``name`` and further
+        words to find it by as ``also``; other properties are left out.
 
     Examples
     --------
-    >>> len(coastlines(110)) < 60_000
+    >>> len(coastlines(110)) < 64_000
     True
     """
     chosen = min(DETAILS, key=lambda known: abs(known - detail))
     topology = json.loads((STATIC / f"countries-{chosen}m.json").read_text(encoding="utf-8"))
     for thing in topology["objects"].values():
         for geometry in thing["geometries"]:
-            geometry.pop("properties", None)
+            short = geometry.pop("properties", {}).get("name")
             geometry.pop("id", None)
+            if short:
+                name = geometry["name"] = full_name(short)
+                if also := other_names(name):
+                    geometry["also"] = also
     topology["detail"] = chosen
     text = json.dumps(topology, separators=(",", ":")).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)

@@ -6,13 +6,14 @@ from typing import Any
 import xarray as xr
 
 from ..polytope.naming import resolve
-from ..polytope.shape import Shape
-from ..polytope.shapes import Box, Product, Span
+from ..polytope.shapes import Box, Product, Shape, Span
 from .sliders import Slider
 
 
 class Choice:
     """A shape in three parts: the area on the map, a span a slider, and the rest.
+
+    The area may reach along further axes, as a track through time does.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ class Choice:
         self._shape: Shape | None = None
         self._area: Shape | None = None
         self._rest: tuple[Shape, ...] = ()
+        self._coupled: frozenset[str] = frozenset()
+        self._suspended = False
         self._spans: dict[str, Span] = {}
         self.ranges: dict[str, list[int]] = self._ranges_of({})
 
@@ -50,11 +53,19 @@ class Choice:
             If it names an axis that the cube has not, or a span meets no value of its slider;
             the choice is as it was before.
         """
-        if shape == self._shape:
+        if shape == self._shape and not self._suspended:
             return
         area, rest, spans = self._split(shape)
         self.ranges = self._ranges_of(spans)
         self._shape, self._area, self._rest, self._spans = shape, area, rest, spans
+        self._coupled = self._names_of(area)
+        self._suspended = False
+
+    def suspend(self) -> None:
+        """Have no shape for a while, and keep what the sliders hold."""
+        self._shape = self._area = None
+        self._rest, self._coupled = (), frozenset()
+        self._suspended = True
 
     def with_drawn(self, drawn: Shape | None) -> Shape | None:
         """The shape that it would be with what was drawn on the map.
@@ -65,7 +76,16 @@ class Choice:
         return drawn if rest or spans else self._with_area(drawn)
 
     def _with_area(self, area: Shape | None) -> Shape | None:
-        return _product(area, *self._rest, *self._spans.values())
+        # An area along time (a ship's track) says all about time; the slider only shows it.
+        said = self._names_of(area)
+        spans = [span for name, span in self._spans.items() if name not in said]
+        rest = [part for part in self._rest if not self._names_of(part) & said]
+        return _product(area, *rest, *spans)
+
+    def _names_of(self, area: Shape | None) -> frozenset[str]:
+        return (
+            frozenset(resolve(self._dataset, name) for name in area.axes) if area else frozenset()
+        )
 
     def slide(self, ranges: Mapping[str, Any]) -> None:
         """Take the handles of the sliders; spans whose handles did not move stay exact."""
@@ -73,11 +93,11 @@ class Choice:
         for name, chosen in moved.items():
             slider = self._sliders[name]
             self.ranges = {**self.ranges, name: list(chosen)}
-            if tuple(chosen) == slider.whole:
+            if tuple(chosen) == slider.whole or name in self._coupled:
                 self._spans.pop(name, None)
             else:
                 self._spans[name] = slider.span((chosen[0], chosen[1]))
-        if moved:
+        if moved and not self._suspended:
             self._shape = self._with_area(self._area)
 
     def _split(
@@ -93,7 +113,7 @@ class Choice:
                 band[factor.axis] = (factor.lower, factor.upper)
             elif isinstance(factor, Span) and names[0] in self._sliders:
                 spans[names[0]] = factor
-            elif set(names) == set(self._places):
+            elif set(names) >= set(self._places):
                 area = factor
             else:
                 rest.append(factor)

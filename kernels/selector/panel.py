@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import AnyWidgetComponent
 
-from .assets import DETAILS, coastlines, module, stylesheet
+from .assets import DETAILS, MODES, coastlines, module, stylesheet
 
 
 class MapView(AnyWidgetComponent):
@@ -27,7 +27,7 @@ class MapView(AnyWidgetComponent):
 
     field = param.Dict(default={}, doc="What encode_field() made; {} for none.")
     shape = param.Dict(default={}, doc="Shape.to_dict() of what is drawn; {} for none.")
-    mode = param.Selector(default="pan", objects=["pan", "polygon", "box", "view"])
+    mode = param.Selector(default="pan", objects=list(MODES))
     clicked = param.List(default=[], doc="[longitude, latitude] of the last click (mode view).")
     marker = param.List(default=[], doc="[longitude, latitude] of the pin; [] for none.")
     bounds = param.List(default=[], doc="[west, south, east, north] in view; [] fits the field.")
@@ -39,6 +39,8 @@ class MapView(AnyWidgetComponent):
         default={}, doc="points, chunks, bytes, box_bytes, result_bytes; or error: text."
     )
     message = param.String(default="", doc="One line under the map.")
+    asked = param.Integer(default=0, doc="Counts what the browser said and awaits figures of.")
+    answered = param.Integer(default=0, doc="The last of these whose figures are here.")
     theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
     frame_height = param.Integer(default=420, bounds=(0, None), doc="Pixels; 0 fills the place.")
     land = param.String(default="", doc="Packed coastlines; the component sets it itself.")
@@ -52,7 +54,13 @@ class MapView(AnyWidgetComponent):
             fills = parameters.get("height") or parameters.get("sizing_mode") != "stretch_width"
             parameters.setdefault("frame_height", 0 if fills else 420)
         parameters.setdefault("land", coastlines(parameters.get("detail", DETAILS[0])))
+        self._mirrors = False
         super().__init__(**parameters)
+
+    @param.depends("asked", watch=True)
+    def _answer(self) -> None:
+        if not self._mirrors:  # nobody counts, so nobody need be waited for
+            self.answered = self.asked
 
     @param.depends("detail", watch=True)
     def _send_finer_coastlines(self) -> None:
@@ -77,13 +85,15 @@ def mirror(widget: Any, state: tuple[str, ...], **options: Any) -> MapView:
         A new one; several may mirror one widget.
     """
     view = MapView(**{**widget.get_state(state), **options})
+    view._mirrors = True
 
     def to_view(change: Any) -> None:
         view.param.update(widget.get_state(change["name"]))
 
     def to_widget(*changes: Any) -> None:
-        # One by one: a shape that is drawn is put together with the ranges of that moment.
-        for change in changes:
+        # One by one: a shape that is drawn is put together with the ranges of that moment, and
+        # what is asked is answered when the rest has been heard.
+        for change in sorted(changes, key=lambda one: one.name == "asked"):
             if widget.get_state(change.name)[change.name] != change.new:
                 widget.set_state({change.name: change.new})
 

@@ -12,8 +12,8 @@ from traitlets.utils.bunch import Bunch
 from ...catalogs.errors import BadRequest, BadShape
 from ..polytope.accessor import PolytopeAccessor
 from ..polytope.plan import Plan
-from ..polytope.shape import Shape
-from .assets import DETAILS, coastlines, module, stylesheet
+from ..polytope.shapes import Shape
+from .assets import DETAILS, MODES, coastlines, module, stylesheet
 from .choice import Choice
 from .field import encode_field, map_axes, thin
 from .sliders import sliders_of
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 # What both mounts of the map share; its coastlines each mount sends by itself.
 STATE = (
     "field", "shape", "mode", "clicked", "marker", "bounds", "axes", "ranges", "plan", "message",
-    "theme", "frame_height",
+    "asked", "answered", "theme", "frame_height",
 )  # fmt: skip
 _FIGURES = ("points", "chunks", "bytes", "box_bytes", "result_bytes")
 
 
-def _write_shape(shape: Shape | None, _widget: Any) -> dict[str, Any]:
-    return {} if shape is None else shape.to_dict()
+def _write_shape(shape: Shape | None, widget: "PolytopeSelector") -> dict[str, Any]:
+    return dict(widget.refused) if shape is None else shape.to_dict()
 
 
 def _read_shape(document: Mapping[str, Any], widget: "PolytopeSelector") -> Shape | None:
@@ -57,15 +57,16 @@ class PolytopeSelector(anywidget.AnyWidget):
     colormap : str
         A name known to matplotlib.
     **options
-        Further state of the map: ``mode`` ("pan", "polygon", "box"), ``bounds`` (west, south,
-        east, north), ``theme`` ("auto", "light", "dark"), ``frame_height`` (pixels).
+        Further state of the map: ``mode`` ("pan", "polygon", "box", "disk", "path", "country"),
+        ``bounds`` (west, south, east, north), ``theme`` ("auto", "light", "dark"),
+        ``frame_height`` (pixels).
 
     Attributes
     ----------
     shape : Shape or None
-        What is chosen: the polygon or box drawn, and a Span for each slider that does not hold
-        the whole axis.  Setting it draws it; a Shape, its dict, GeoJSON and shapely polygons
-        are understood.
+        What is chosen: what is drawn (Polygon, Box, Disk, Path; several parts are a Union with
+        tags), and a Span for each slider that does not hold the whole axis.  Setting it draws
+        it; all that :meth:`Shape.of` takes is understood.
     plan : Plan or None
         What :meth:`extract` will read, as ``ds.polytope.plan`` says.
 
@@ -93,7 +94,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     shape = traitlets.Any(None, allow_none=True).tag(
         sync=True, to_json=_write_shape, from_json=_read_shape
     )
-    mode = traitlets.Enum(["pan", "polygon", "box", "view"], "pan").tag(sync=True)
+    mode = traitlets.Enum(MODES, "pan").tag(sync=True)
     clicked = traitlets.List().tag(sync=True)
     marker = traitlets.List().tag(sync=True)
     bounds = traitlets.List().tag(sync=True)
@@ -101,6 +102,8 @@ class PolytopeSelector(anywidget.AnyWidget):
     ranges = traitlets.Dict().tag(sync=True)
     plan = traitlets.Any(None, allow_none=True).tag(sync=True, to_json=_write_plan)
     message = traitlets.Unicode().tag(sync=True)
+    asked = traitlets.Int(0).tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
     frame_height = traitlets.Int(420, min=0).tag(sync=True)
     land = traitlets.Unicode().tag(sync=True)
@@ -131,6 +134,9 @@ class PolytopeSelector(anywidget.AnyWidget):
         self._limits: dict[Any, tuple[float, float]] = {}
         self._drawn: Shape | None = None
         self.problem = ""
+        self.refused: dict[str, Any] = {}
+        self._refusal = ""
+        self._hears = False
         super().__init__(land=coastlines(DETAILS[0]), ranges=self._choice.ranges, **options)
         self._draw()
         if shape is not None:
@@ -153,10 +159,11 @@ class PolytopeSelector(anywidget.AnyWidget):
         BadShape
             If nothing is chosen yet, or nothing of the cube lies in it.
         """
+        if self.shape is None and self.problem:
+            raise BadShape(self.problem, field="shape")
         if self.shape is None:
             raise BadShape(
-                "Nothing is chosen yet: draw a polygon or a box on the map, move a slider, or "
-                "set pick.shape.",
+                "Nothing is chosen yet: draw on the map, move a slider, or set pick.shape.",
                 field="shape",
             )
         return self._accessor.extract(self.shape)
@@ -184,20 +191,39 @@ class PolytopeSelector(anywidget.AnyWidget):
 
         return mirror(self, STATE, **options)
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser says, and answer when all that follows from it is done."""
+        self._hears = True
+        try:
+            super().set_state(sync_data)
+            if "shape" in sync_data and self.shape is None:
+                self._count()
+        finally:
+            self._hears = False
+            self.answered = self.asked
+
     def _from_browser(self, document: Mapping[str, Any]) -> Shape | None:
         """What was drawn, together with what the sliders hold."""
-        # The browser may draw outside the cube: that is shown there, nobody could catch an error.
-        self._drawn = self._choice.with_drawn(Shape.of(document) if document else None)
+        # The browser may draw what is no shape, or lies outside the cube: that is shown there,
+        # where it can be mended, for nobody could catch an error.
+        self.refused, self._refusal = {}, ""
+        try:
+            self._drawn = self._choice.with_drawn(Shape.of(document) if document else None)
+        except BadShape as error:
+            self._drawn, self.refused, self._refusal = None, dict(document), str(error)
         return self._drawn
 
     @traitlets.validate("shape")
     def _check_shape(self, proposal: Bunch) -> Shape | None:
         value = proposal["value"]
-        if value is None or value == {}:
-            return None
-        shape = Shape.of(value)
-        if shape is not self._drawn and shape != self._choice.shape:
+        shape = None if value is None or value == {} else Shape.of(value)
+        if shape is not None and shape is not self._drawn and shape != self._choice.shape:
             self._accessor.plan(shape)
+        if self.refused and not self._hears:
+            # What was refused is still drawn; None in place of None would be no news.
+            self.refused, self._refusal = {}, ""
+            if shape is None and self.shape is None:
+                self._tell("shape")
         return shape
 
     @traitlets.validate("ranges")
@@ -212,7 +238,10 @@ class PolytopeSelector(anywidget.AnyWidget):
 
     @traitlets.observe("shape")
     def _follow_shape(self, _change: Bunch) -> None:
-        self._choice.adopt(self.shape)
+        if self.refused:
+            self._choice.suspend()
+        else:
+            self._choice.adopt(self.shape)
         self.ranges = self._choice.ranges
         self._count()
 
@@ -228,7 +257,7 @@ class PolytopeSelector(anywidget.AnyWidget):
 
     def _count(self) -> None:
         """Bring the plan's figures, or why there are none, beside the map."""
-        before, self.problem = self.problem, ""
+        before, self.problem = self.problem, self._refusal
         plan: Plan | None = None
         if self.shape is not None:
             try:
@@ -236,8 +265,12 @@ class PolytopeSelector(anywidget.AnyWidget):
             except BadShape as error:
                 self.problem = str(error)
         if plan is None and self.plan is None and self.problem != before:
-            self.notify_change(Bunch(name="plan", old=None, new=None, owner=self, type="change"))
+            self._tell("plan")
         self.plan = plan
+
+    def _tell(self, name: str) -> None:
+        """Send a trait that is None as before, but means something else."""
+        self.notify_change(Bunch(name=name, old=None, new=None, owner=self, type="change"))
 
     def _draw(self) -> None:
         """Show the field at the lower handle of every slider."""

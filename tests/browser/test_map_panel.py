@@ -158,12 +158,14 @@ def test_polygon_across_the_date_line_stays_whole(opened: Opened) -> None:
 def test_corners_are_dragged_and_undone(opened: Opened) -> None:
     first = opened.draw_polygon((600, 100), (700, 100), (700, 200), (600, 200))
     opened.drag((700, 200), (760, 260))
-    opened.until(lambda: area_of(opened.pick) != first, "the corner moved")
+    there = pytest.approx(degrees(opened, 760, 260), abs=0.02)
+    opened.until(lambda: area_of(opened.pick).outer[0][2] == there, "the corner moved")
     moved = area_of(opened.pick)
-    assert moved.outer[0][2] == pytest.approx(degrees(opened, 760, 260), abs=0.02)
     assert moved.outer[0][:2] == first.outer[0][:2]
     opened.drag((650, 100), (650, 60))  # the middle of an edge makes a corner
-    opened.until(lambda: len(area_of(opened.pick).outer[0]) == 5, "a fifth corner")
+    above = pytest.approx(degrees(opened, 650, 60), abs=0.02)
+    opened.until(lambda: area_of(opened.pick).outer[0][1] == above, "a fifth corner")
+    assert len(area_of(opened.pick).outer[0]) == 5
     opened.tool("undo").click()
     opened.until(lambda: area_of(opened.pick) == moved, "the step before")
     opened.page.keyboard.press("Control+z")
@@ -204,6 +206,8 @@ def test_box_and_what_lies_outside(chromium_page: Any, serve_panel: Any, snapsho
     assert isinstance(box, Box)
     assert 40 < box.ranges["lat"][0] < box.ranges["lat"][1] < 60
     snapshot(opened.page, "map-panel-box")
+    opened.tool("clear").click()
+    opened.until(lambda: pick.shape is None, "an empty map")
     opened.tool("box").click()
     opened.drag((60, 330), (120, 380))
     alert = opened.page.locator(".bh-error")

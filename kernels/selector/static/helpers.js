@@ -1,24 +1,12 @@
 // The map: one module for both mounts, anywidget in Jupyter and AnyWidgetComponent in Panel.
 // It fetches nothing.  State goes through `model`; the traits are described in ../panel.py.
 
-const ICONS = {
-  pan: "M10 2v16M2 10h16M10 2 7.6 4.6M10 2l2.4 2.6M10 18l-2.4-2.6M10 18l2.4-2.6M2 10l2.6-2.4M2 10l2.6 2.4M18 10l-2.6-2.4M18 10l-2.6 2.4",
-  polygon: "M10 3 17 8.2 14.4 16.5H5.6L3 8.2Z",
-  box: "M3.5 5h13v10h-13Z",
-  undo: "M7.5 4 3.5 8l4 4M3.5 8h8.2a4.3 4.3 0 0 1 0 8.6H8",
-  clear: "M3.5 5.5h13M8 5.5V3.5h4v2M5.2 5.5l.8 11h8l.8-11M8.4 8.5v5M11.6 8.5v5",
-  zoomin: "M10 4v12M4 10h12",
-  zoomout: "M4 10h12",
-  fit: "M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4",
-};
-const HINTS = {
-  polygon: "Click to set corners · Enter or double-click closes · Backspace takes one back · Esc cancels",
-  box: "Drag from corner to corner · Esc cancels",
-};
-const MOST_HANDLES = 80; // a country's outline is shown, not edited corner by corner
+const MOST_HANDLES = 120; // of the corners that are in view; with more of them one could not be hit
 const CRISP_CELL = 22; // pixels from which single cells are shown as cells
 const COLORS = ["outside", "water", "land", "coast", "halo", "border", "grid", "label", "glow"];
 const FINE_SCALE = 9; // pixels a degree from which the finer coastlines are worth their bytes
+const EARTH_RADIUS = 6371.0088; // km, of the sphere on which Python counts too
+const DEGREE = (EARTH_RADIUS * Math.PI) / 180; // km of a degree on a great circle
 
 // ---------------------------------------------------------------------------- small helpers
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -26,7 +14,7 @@ const round = (value, digits = 4) => Number(value.toFixed(digits));
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function element(tag, attributes = {}, ...children) {
-  const vector = ["svg", "path", "circle", "g", "rect", "title"].includes(tag);
+  const vector = ["svg", "path", "circle", "g", "rect", "title", "mask", "defs"].includes(tag);
   const node = vector
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
@@ -52,9 +40,6 @@ function debounced(delay, action) {
   later.cancel = () => clearTimeout(timer);
   return later;
 }
-
-const icon = (name) =>
-  element("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, element("path", { d: ICONS[name] }));
 
 function degrees(value, positive, negative, digits) {
   const shown = Math.abs(value).toFixed(digits);
@@ -85,6 +70,8 @@ function bytesText(bytes) {
   }
   return `${power && bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${units[power]}`;
 }
+
+const lengthText = (value, unit) => (unit === "km" ? `${value.toLocaleString("en")} km` : `${value}°`);
 
 function niceStep(span, count) {
   const raw = span / Math.max(count, 1);

@@ -14,7 +14,7 @@ function newLine(pairs, closed = false) {
   return line;
 }
 
-// Returns {detail, land, coasts, borders}: lines of each.
+// Returns {detail, land, coasts, borders, countries()}: lines of each.
 async function readLand(text) {
   if (!text) return null;
   const topology = JSON.parse(new TextDecoder().decode(await inflate(text)));
@@ -37,9 +37,8 @@ async function readLand(text) {
   eachRing(topology.objects.countries.geometries, (ring) => {
     for (const arc of ring) uses[arc < 0 ? ~arc : arc] += 1;
   });
-  const land = [];
-  eachRing(topology.objects.land.geometries, (ring) => {
-    // A ring that crosses the date line goes on beyond it; one around the pole closes over the pole.
+  // A ring that crosses the date line goes on beyond it; one around the pole closes over the pole.
+  const ringOf = (ring) => {
     let turns = 0;
     const pairs = [];
     for (const arc of ring) {
@@ -50,9 +49,11 @@ async function readLand(text) {
         pairs.push([x + turns, y]);
       }
     }
-    if (turns) pairs.push([pairs[pairs.length - 1][0], -90], [pairs[0][0], -90]);
-    land.push(newLine(pairs, true));
-  });
+    if (turns) pairs.push([pairs[pairs.length - 1][0], -90], [pairs[0][0], -90], pairs[0]);
+    return pairs;
+  };
+  const land = [];
+  eachRing(topology.objects.land.geometries, (ring) => land.push(newLine(ringOf(ring), true)));
   const coasts = [];
   const borders = [];
   // Jumps over the date line and the edge at the pole are no coasts.
@@ -66,7 +67,11 @@ async function readLand(text) {
       from = i;
     }
   });
-  return { detail: topology.detail, land, coasts, borders };
+  let countries = null; // read when they are first asked for
+  return {
+    detail: topology.detail, land, coasts, borders,
+    countries: () => (countries ??= readCountries(topology.objects.countries.geometries, ringOf)),
+  };
 }
 
 // The path of what can be seen of some lines.
