@@ -35,9 +35,9 @@ class Shape(ABC):
         super().__init_subclass__(**options)
         Shape._kinds[cls.__name__] = cls
 
-    @abstractmethod
     def factors(self) -> tuple["Shape", ...]:
-        """The shapes over disjoint axes whose product this is: Spans, and what couples axes."""
+        """The shapes over disjoint axes whose product this is; itself if it couples them."""
+        return (self,)
 
     @abstractmethod
     def bounds(self) -> dict[str, tuple[Value, Value]]:
@@ -84,13 +84,14 @@ class Shape(ABC):
         kind = document.get("type")
         if geojson.is_geojson(document):
             outer, holes = geojson.rings(document)
-            return Shape._kinds["Polygon"](("latitude", "longitude"), outer, holes)
-        if not isinstance(kind, str) or kind not in Shape._kinds:
-            known = ", ".join(sorted(Shape._kinds))
+            return _kinds()["Polygon"](("latitude", "longitude"), outer, holes)
+        kinds = _kinds()
+        if not isinstance(kind, str) or kind not in kinds:
+            known = ", ".join(sorted(kinds))
             raise BadShape(
                 f"type: {kind!r} is no shape; known are {known} and GeoJSON polygons", field="type"
             )
-        return Shape._kinds[kind]._read(document)
+        return kinds[kind]._read(document)
 
     @staticmethod
     def of(value: Any) -> "Shape":
@@ -124,8 +125,26 @@ class Shape(ABC):
             )
         return Shape.from_dict(value)
 
+    def to_json(self) -> str:
+        """The shape as JSON text."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @staticmethod
+    def from_json(text: str) -> "Shape":
+        """Read a shape from the text of :meth:`to_json`, or from GeoJSON text.
+
+        Raises
+        ------
+        BadShape
+            If it is no JSON, or no shape.
+        """
+        return Shape.of(str(text))
+
     def __and__(self, other: "Shape") -> "Shape":
-        return Shape._kinds["Product"](self, other)
+        return _kinds()["Product"](self, other)
+
+    def __or__(self, other: "Shape") -> "Shape":
+        return _kinds()["Union"](self, other)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -148,3 +167,10 @@ class Shape(ABC):
         from .drawing import shape_html
 
         return shape_html(self)
+
+
+def _kinds() -> dict[str, Any]:
+    """The classes of shapes by their names."""
+    from . import shapes
+
+    return {name: kind for name, kind in Shape._kinds.items() if hasattr(shapes, name)}
