@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from ...catalogs.errors import BadShape
-from . import geojson
 from .values import Value
 
 
@@ -58,40 +56,32 @@ class Shape(ABC):
 
     @staticmethod
     def from_dict(document: Mapping[str, Any]) -> "Shape":
-        """Read a shape from :meth:`to_dict`, or from a GeoJSON polygon.
+        """Read a shape from :meth:`to_dict`, GeoJSON or a Polytope feature.
 
         Parameters
         ----------
         document : mapping
-            What ``to_dict`` gave; or a GeoJSON Polygon, MultiPolygon, a Feature of one, or a
-            FeatureCollection of one Feature (longitude first, as GeoJSON has it).
+            What ``to_dict`` gave; or a GeoJSON geometry, Feature or FeatureCollection (longitude
+            first); or the ``feature`` of a Polytope request (latitude first).
 
         Returns
         -------
         Shape
-            Of GeoJSON a :class:`Polygon` over ``("latitude", "longitude")``.
+            Of GeoJSON points, a polygon or a union over ``("latitude", "longitude")``.
 
         Raises
         ------
         BadShape
-            If it is neither; the text names the field.
+            If it is none of these; the text names the field.
 
         Examples
         --------
         >>> Shape.from_dict({"type": "Span", "axis": "level", "lower": 500, "upper": 850})
         Span('level', 500, 850)
         """
-        kind = document.get("type")
-        if geojson.is_geojson(document):
-            outer, holes = geojson.rings(document)
-            return _kinds()["Polygon"](("latitude", "longitude"), outer, holes)
-        kinds = _kinds()
-        if not isinstance(kind, str) or kind not in kinds:
-            known = ", ".join(sorted(kinds))
-            raise BadShape(
-                f"type: {kind!r} is no shape; known are {known} and GeoJSON polygons", field="type"
-            )
-        return kinds[kind]._read(document)
+        from .shapes.reading import read_document
+
+        return read_document(document)
 
     @staticmethod
     def of(value: Any) -> "Shape":
@@ -99,31 +89,24 @@ class Shape(ABC):
 
         Parameters
         ----------
-        value : Shape, mapping, str or geometry
-            A shape, its dict, GeoJSON, JSON text of these, or an object with
-            ``__geo_interface__`` (shapely, geopandas) that is a polygon.
+        value : Shape, mapping, str, geometry or table of geometries
+            A shape; what :meth:`from_dict` takes, or JSON text of it; a shapely geometry, or
+            whatever has ``__geo_interface__``; a GeoSeries or GeoDataFrame, whose rows become a
+            Union with tags (its column ``name``, or the index), reprojected if need be.
 
         Raises
         ------
         BadShape
             If it means no shape.
+
+        Examples
+        --------
+        >>> Shape.of({"type": "circle", "center": [[50, 0]], "radius": 2})
+        Disk(('latitude', 'longitude'), (50, 0), 2)
         """
-        if isinstance(value, Shape):
-            return value
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError as error:
-                raise BadShape(f"the shape is no JSON: {error}", field="shape") from None
-        elif not isinstance(value, Mapping):
-            value = getattr(value, "__geo_interface__", value)
-        if not isinstance(value, Mapping):
-            raise BadShape(
-                f"{type(value).__name__} is no shape; give a Box, Polygon, Span, their dict, "
-                "GeoJSON or a shapely polygon",
-                field="shape",
-            )
-        return Shape.from_dict(value)
+        from .shapes.reading import read_any
+
+        return read_any(value)
 
     def to_json(self) -> str:
         """The shape as JSON text."""
@@ -141,10 +124,10 @@ class Shape(ABC):
         return Shape.of(str(text))
 
     def __and__(self, other: "Shape") -> "Shape":
-        return _kinds()["Product"](self, other)
+        return Shape._kinds["Product"](self, other)
 
     def __or__(self, other: "Shape") -> "Shape":
-        return _kinds()["Union"](self, other)
+        return Shape._kinds["Union"](self, other)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -164,13 +147,6 @@ class Shape(ABC):
         vars(self).update(fields)
 
     def _repr_html_(self) -> str:
-        from .drawing import shape_html
+        from .shapes.pictures import shape_html
 
         return shape_html(self)
-
-
-def _kinds() -> dict[str, Any]:
-    """The classes of shapes by their names."""
-    from . import shapes
-
-    return {name: kind for name, kind in Shape._kinds.items() if hasattr(shapes, name)}

@@ -179,7 +179,7 @@ def test_geojson_and_shapely_become_a_polygon_latitude_first(document):
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        ({"type": "Point", "coordinates": [0, 0]}, "type"),
+        ({"type": "LineString", "coordinates": [[0, 0], [1, 1]]}, "type"),
         ({"type": "Polygon", "coordinates": []}, "coordinates"),
         ({"type": "Polygon", "coordinates": None}, "coordinates"),
         ({"type": "Polygon", "coordinates": [[[1], [2, 3], [4, 5]]]}, "coordinates"),

@@ -64,6 +64,8 @@ def crossing(ring: Numbers) -> tuple[float, float] | None:
         return None
     first = int(np.argmax(proper))
     meeting: Any = shapely.intersection(edges[one[first]], edges[other[first]])
+    if shapely.is_empty(meeting):  # too small for GEOS to say where
+        return float(a[first, 0]), float(a[first, 1])
     middle = shapely.centroid(meeting)
     return float(shapely.get_x(middle)), float(shapely.get_y(middle))
 

@@ -1,0 +1,150 @@
+"""Reads GeoJSON: points, areas, features and collections of these, longitude first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....catalogs.errors import BadShape
+from ..shape import Shape
+from .combined import Union
+from .points import Point
+from .polygon import Polygon
+
+AXES = ("latitude", "longitude")
+
+_SHARED_NAMES = {"Point", "Polygon"}  # ours, too; GeoJSON's have coordinates
+_NAMES = {
+    "MultiPoint",
+    "LineString",
+    "MultiLineString",
+    "LinearRing",
+    "MultiPolygon",
+    "GeometryCollection",
+    "Feature",
+    "FeatureCollection",
+}
+
+
+def is_geojson(document: Mapping[str, Any]) -> bool:
+    """Whether a document is GeoJSON rather than a shape of ours of the same name."""
+    kind = document.get("type")
+    return kind in _NAMES or (kind in _SHARED_NAMES and "coordinates" in document)
+
+
+def from_geojson(document: Mapping[str, Any]) -> Shape:
+    """The shape over latitude and longitude that a GeoJSON document means.
+
+    Parameters
+    ----------
+    document : mapping
+        A geometry, Feature or FeatureCollection.
+
+    Returns
+    -------
+    Shape
+        A Point with ``method="nearest"``, a Polygon (of all parts of a MultiPolygon), or a Union:
+        of several features with tags, which are their names, ids or numbers. Heights are left out.
+
+    Raises
+    ------
+    BadShape
+        If it holds lines, nothing, or another coordinate system.
+    """
+    _check_system(document)
+    kind = document.get("type")
+    if kind == "FeatureCollection":
+        return _of_features(_sequence(document.get("features"), "features"))
+    if kind == "Feature":
+        return from_geojson(_mapping(document.get("geometry"), "geometry"))
+    if kind == "GeometryCollection":
+        geometries = _sequence(document.get("geometries"), "geometries")
+        members = [from_geojson(_mapping(each, "geometries")) for each in geometries]
+        if not members:
+            raise BadShape("geometries: the collection is empty", field="geometries")
+        return members[0] if len(members) == 1 else Union(*members)
+    coordinates = document.get("coordinates")
+    if kind == "Point":
+        return Point(AXES, _vertex(coordinates), method="nearest")
+    if kind == "MultiPoint":
+        points = [_vertex(each) for each in _sequence(coordinates, "coordinates")]
+        if not points:
+            raise BadShape("coordinates: there is no point", field="coordinates")
+        return Point(AXES, points, method="nearest")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise BadShape(
+            f"type: a GeoJSON {kind} is a line and has no width; give one as "
+            "Path(('latitude', 'longitude'), Disk(('latitude', 'longitude'), (0, 0), 50, 'km'), "
+            "*points), or an area",
+            field="type",
+        )
+    return _polygon([coordinates] if kind == "Polygon" else _sequence(coordinates, "coordinates"))
+
+
+def tagged(shapes: Sequence[Shape], tags: Sequence[str]) -> Shape:
+    """A lone shape as it is; several as a Union with tags."""
+    return shapes[0] if len(shapes) == 1 else Union(*shapes, tags=tags)
+
+
+def _of_features(features: Sequence[Any]) -> Shape:
+    if not features:
+        raise BadShape("features: there is none", field="features")
+    shapes: list[Shape] = []
+    tags: list[str] = []
+    for number, item in enumerate(features):
+        feature = _mapping(item, "features")
+        tags.append(_tag(feature, number))
+        try:
+            shapes.append(Shape.of(feature))
+        except BadShape as error:
+            text = f"feature {tags[-1]}: {error.detail}"
+            raise BadShape(text, field=error.field) from None
+    return tagged(shapes, tags)
+
+
+def _tag(feature: Mapping[str, Any], number: int) -> str:
+    properties = feature.get("properties")
+    name = properties.get("name") if isinstance(properties, Mapping) else None
+    found = next((tag for tag in (name, feature.get("id")) if tag not in (None, "")), number)
+    return str(found)
+
+
+def _polygon(parts: Sequence[Any]) -> Polygon:
+    outer: list[list[tuple[Any, Any]]] = []
+    holes: list[list[tuple[Any, Any]]] = []
+    for part in parts:
+        for number, ring in enumerate(_sequence(part, "coordinates")):
+            vertices = [_vertex(vertex) for vertex in _sequence(ring, "coordinates")]
+            (holes if number else outer).append(vertices)
+    if not outer:
+        raise BadShape("coordinates: the polygon is empty", field="coordinates")
+    return Polygon(AXES, outer, holes)
+
+
+def _check_system(document: Mapping[str, Any]) -> None:
+    """Refuse the coordinate systems that GeoJSON allowed before RFC 7946."""
+    system = document.get("crs")
+    properties = system.get("properties") if isinstance(system, Mapping) else None
+    name = str(properties.get("name")) if isinstance(properties, Mapping) else ""
+    if system is not None and not name.endswith(("CRS84", "4326")):
+        raise BadShape(
+            f"crs: {name or system!r} is not longitude and latitude; reproject it to EPSG:4326",
+            field="crs",
+        )
+
+
+def _mapping(value: object, field: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadShape(f"{field}: an object is needed", field=field)
+    return value
+
+
+def _sequence(value: object, field: str) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise BadShape(f"{field}: a list is needed", field=field)
+    return value
+
+
+def _vertex(value: object) -> tuple[Any, Any]:
+    pair = _sequence(value, "coordinates")
+    if len(pair) not in (2, 3):
+        raise BadShape("coordinates: a vertex is [longitude, latitude]", field="coordinates")
+    return pair[1], pair[0]
