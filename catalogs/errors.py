@@ -17,7 +17,7 @@
     ├── StorageFull           also OSError; no room on the lake's disk (507)
     └── JobFailed             also RuntimeError; a notebook ended with an error (422)
 
-Only these reach a user with their text.  Everything else is a defect: it is logged
+A ``ShapeWarning`` says that a shape gets less than it asks for.  Only these reach a user with their text.  Everything else is a defect: it is logged
 whole and the user sees a reference number.  Over HTTP an error is an RFC 9457 problem:
 ``{"type": "bad-step", "title": ..., "status": 400, "detail": ..., "field": ...}``.
 """
@@ -140,6 +140,10 @@ class JobFailed(BoathouseError, RuntimeError):
     """A notebook ended with an error."""
 
     status = 422
+
+
+class ShapeWarning(UserWarning):
+    """A shape holds no grid point, or reaches beyond the cube: less comes back than was asked."""
 
 
 def from_problem(document: dict[str, Any]) -> BoathouseError:

@@ -1,15 +1,16 @@
 """Registers ``.polytope`` on Dataset and DataArray: plan before reading, extract lazily."""
 
+import warnings
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import xarray as xr
 
-from ...catalogs.errors import BadShape
+from ...catalogs.errors import BadShape, ShapeWarning
 from .axes import Axis, find_axis
-from .extract import Frame, cut
+from .extract import Frame, as_tree, cut
 from .plan import Plan, make_plan
-from .select import TOLERANCE, Selection, select
+from .select import TOLERANCE, Overlap, Selection, select
 from .shape import Shape
 
 Cube = TypeVar("Cube", xr.Dataset, xr.DataArray)
@@ -39,6 +40,7 @@ class PolytopeAccessor(Generic[Cube]):
         *,
         cyclic: Mapping[str, float | None] | None = None,
         tolerance: float = TOLERANCE,
+        overlap: Overlap | None = None,
     ) -> Plan:
         """Count points, chunks and bytes of an extraction, reading nothing but coordinates.
 
@@ -51,6 +53,8 @@ class PolytopeAccessor(Generic[Cube]):
             None for an axis that does not come round.
         tolerance : float
             A bound nearer to a grid coordinate than this part of a grid step lies on it.
+        overlap : "first" or "each", optional
+            Whether points in several parts of a Union count once or for each.
 
         Returns
         -------
@@ -60,10 +64,36 @@ class PolytopeAccessor(Generic[Cube]):
         Raises
         ------
         BadShape
-            If an axis is unknown or covered twice, or the cube has no point in the shape.
+            If an axis is unknown or covered twice, or the shape lies outside the cube.
         """
         dataset = self._dataset()
-        return make_plan(dataset, self._select(dataset, shape, cyclic, tolerance))
+        return make_plan(dataset, self._select(dataset, shape, cyclic, tolerance, overlap))
+
+    @overload
+    def extract(
+        self,
+        shape: Any,
+        *,
+        cyclic: Mapping[str, float | None] | None = None,
+        tolerance: float = TOLERANCE,
+        frame: Frame = "cube",
+        strict: bool = False,
+        overlap: Overlap | None = None,
+        tree: Literal[True],
+    ) -> xr.DataTree: ...
+
+    @overload
+    def extract(
+        self,
+        shape: Any,
+        *,
+        cyclic: Mapping[str, float | None] | None = None,
+        tolerance: float = TOLERANCE,
+        frame: Frame = "cube",
+        strict: bool = False,
+        overlap: Overlap | None = None,
+        tree: Literal[False] = False,
+    ) -> Cube: ...
 
     def extract(
         self,
@@ -72,7 +102,10 @@ class PolytopeAccessor(Generic[Cube]):
         cyclic: Mapping[str, float | None] | None = None,
         tolerance: float = TOLERANCE,
         frame: Frame = "cube",
-    ) -> Cube:
+        strict: bool = False,
+        overlap: Overlap | None = None,
+        tree: bool = False,
+    ) -> Cube | xr.DataTree:
         """Cut exactly the grid points in a shape, its edge included.
 
         Parameters
@@ -82,23 +115,42 @@ class PolytopeAccessor(Generic[Cube]):
         frame : "cube" or "shape"
             Whether longitudes are given as the cube has them, or count on from where the shape
             starts (-10 to 10 across the seam, ascending), which maps want.
+        strict : bool
+            Whether a shape that holds no grid point, or reaches beyond the cube, is an error
+            rather than a warning.
+        overlap : "first" or "each", optional
+            Whether a point that lies in several parts of a Union is given in the first of them
+            only, or in each.
+        tree : bool
+            Whether to return a DataTree with a node for each part (and ``overlap="each"``).
 
         Returns
         -------
-        Dataset or DataArray
-            As lazy as the cube. Ranges leave their axes as dimensions. The two axes of a polygon
-            become the dimension ``points``, in the order of the cube, with their coordinates on
-            it. Attributes stay.
+        Dataset, DataArray or DataTree
+            As lazy as the cube. Ranges leave their axes as dimensions. Coupled axes become the
+            dimension ``points``, in the order of the cube, with their coordinates on it; one
+            point leaves none. The points of several parts follow each other part by part, with
+            ``part`` on the points, and ``row_size`` (and ``tag``) for each part. Attributes stay.
+
+        Warns
+        -----
+        ShapeWarning
+            If the shape holds no grid point, or reaches beyond the cube.
 
         Raises
         ------
         BadShape
-            If an axis is unknown or covered twice, or the cube has no point in the shape.
+            If an axis is unknown or covered twice, or the shape lies outside the cube.
         """
         if frame not in ("cube", "shape"):
             raise BadShape(f"frame: 'cube' or 'shape' is needed, not {frame!r}", field="frame")
         dataset = self._dataset()
-        result = cut(dataset, self._select(dataset, shape, cyclic, tolerance), frame)
+        overlap = "each" if tree and overlap is None else overlap
+        selection = self._select(dataset, shape, cyclic, tolerance, overlap)
+        _tell(selection, strict)
+        result = cut(dataset, selection, frame)
+        if tree:
+            return as_tree(dataset, selection, result)
         if isinstance(self._cube, xr.Dataset):
             return cast(Any, result)
         return cast(Any, next(iter(result.data_vars.values())).rename(self._cube.name))
@@ -128,8 +180,23 @@ class PolytopeAccessor(Generic[Cube]):
         shape: Any,
         cyclic: Mapping[str, float | None] | None,
         tolerance: float,
+        overlap: Overlap | None,
     ) -> Selection:
-        return select(dataset, Shape.of(shape), cyclic=cyclic, tolerance=tolerance)
+        wanted = Shape.of(shape)
+        return select(dataset, wanted, cyclic=cyclic, tolerance=tolerance, overlap=overlap)
+
+
+def _tell(selection: Selection, strict: bool) -> None:
+    """Say what the shape asks for and the cube has not."""
+    text = selection.empty
+    if not text and selection.beyond:
+        names = ", ".join(selection.beyond)
+        text = f"{names}: the shape reaches beyond the cube; what is there is returned"
+    if not text:
+        return
+    if strict:
+        raise BadShape(text, field=text.partition(":")[0].split(" and ")[0].split(", ")[0])
+    warnings.warn(text, ShapeWarning, stacklevel=3)
 
 
 def register() -> None:

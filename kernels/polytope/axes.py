@@ -1,8 +1,10 @@
 """The facts of one axis of a cube: its places in ascending order, direction, kind and period."""
 
 import math
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...catalogs.errors import BadShape
-from .naming import period_of, resolve
+from .naming import axes_text, period_of, resolve, role_of
 from .values import Value, duration_text, parse_duration, parse_instant
 
 Kind = Literal["number", "integer", "datetime", "timedelta", "calendar", "label"]
@@ -51,6 +53,10 @@ class Axis:
         The time unit: s, ms, us or ns.
     calendar : str
         The CF calendar of cftime dates.
+    labels : array of str, shape (size,)
+        What a label axis holds.
+    is_latitude : bool
+        Whether it is a latitude in degrees.
     """
 
     name: str
@@ -65,6 +71,8 @@ class Axis:
     single: bool = False
     unit: Unit = "ns"
     calendar: str = ""
+    labels: npt.NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=str))
+    is_latitude: bool = False
 
     @property
     def extent(self) -> str:
@@ -123,12 +131,47 @@ class Axis:
             return float(value)
         return float(self.exact(value) - self._origin)
 
-    @property
+    def length(self, value: Value) -> float:
+        """A length along the axis in its numbers: a number, on axes of times a duration.
+
+        Raises
+        ------
+        BadShape
+            If the value is of another kind.
+        """
+        if self.kind in ("number", "integer"):
+            return float(self.exact(value))
+        length = parse_duration(value) if isinstance(value, str) else None
+        if length is None or self.kind == "label":
+            raise self._wrong(value, _WRITTEN[self.kind][0], _LENGTH)
+        return float(Fraction(length, _UNIT_NANOSECONDS[self.unit]))
+
+    @cached_property
+    def steps(self) -> tuple[float, float]:
+        """The narrowest and the widest step between two different places; 0 for fewer."""
+        gaps = np.diff(self.numbers)
+        narrow = gaps[gaps > 0]
+        if len(narrow) == 0:
+            return 0.0, 0.0
+        return float(narrow.min()), float(gaps.max())
+
+    @cached_property
     def numbers(self) -> npt.NDArray[np.float64]:
         """The places in the plane of a polygon."""
         if self.kind == "number":
             return self.places
         return (self.places - self._origin).astype(np.float64)
+
+    def values_of(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """Numbers of the axis as values of its coordinate: floats, or times of its unit."""
+        if self.kind in ("number", "integer"):
+            return numbers
+        ticks = np.round(numbers).astype(np.int64) + self._origin
+        if self.kind == "calendar":
+            import cftime
+
+            return np.asarray(cftime.num2date(ticks, _MICROSECONDS, calendar=self.calendar))
+        return ticks.astype(f"{'M' if self.kind == 'datetime' else 'm'}8[{self.unit}]")
 
     def whole(self, value: Value, *, up: bool) -> int:
         """The next whole unit at or above (below) a value, on an axis of whole units."""
@@ -164,6 +207,7 @@ class Axis:
         )
 
 
+_LENGTH = "a duration such as '6h'"
 _MICROSECONDS = "microseconds since 1970-01-01"
 _TIMES = ("times", "a time such as '2026-01-31T06:00'")
 _WRITTEN = {
@@ -198,15 +242,48 @@ def find_axis(
         size = dataset.sizes[found]
         places = np.arange(size)
         return Axis(found, found, "integer", size, places, places, 1)
-    coordinate = dataset.coords[found]
+    coordinate = dataset.variables[found]
     period = period_of(found, coordinate)
     for key in (found, name):
         if cyclic and key in cyclic:
             period = cyclic[key] or None
     if period is not None and not (math.isfinite(period) and period > 0):
         raise BadShape(f"cyclic: {period} is no period of {found}", field="cyclic")
+    if coordinate.ndim > 1:
+        raise BadShape(
+            f"{name}: the coordinate {found} has {coordinate.ndim} dimensions here; this needs "
+            f"one of {axes_text(dataset)}",
+            field=name,
+        )
+    latitude = role_of(found, coordinate) == "latitude"
+    index = getattr(dataset.xindexes.get(found), "index", None)
+    if index is None:
+        return _axis_of(found, coordinate, period, latitude)
+    # An index cannot change, so what was found of it once holds as long as it lives.
+    known = _known_axes(index)
+    key = (found, period, latitude)
+    if key not in known:
+        known[key] = _axis_of(found, coordinate, period, latitude)
+    return known[key]
+
+
+_KNOWN: dict[int, tuple[weakref.ref[Any], dict[Any, Axis]]] = {}
+
+
+def _known_axes(index: Any) -> dict[Any, Axis]:
+    """What is known of a pandas index, which can be referred to weakly but not be a key."""
+    number = id(index)
+    known = _KNOWN.get(number)
+    if known is None or known[0]() is not index:
+        known = (weakref.ref(index, lambda _: _KNOWN.pop(number, None)), {})
+        _KNOWN[number] = known
+    return known[1]
+
+
+def _axis_of(name: str, coordinate: xr.Variable, period: float | None, latitude: bool) -> Axis:
     dim = str(coordinate.dims[0]) if coordinate.dims else None
-    return read_axis(found, dim, np.atleast_1d(coordinate.to_numpy()), period)
+    axis = read_axis(name, dim, np.atleast_1d(coordinate.to_numpy()), period)
+    return replace(axis, is_latitude=True) if latitude and axis.kind == "number" else axis
 
 
 def read_axis(name: str, dim: str | None, values: npt.NDArray[Any], period: float | None) -> Axis:
@@ -214,7 +291,7 @@ def read_axis(name: str, dim: str | None, values: npt.NDArray[Any], period: floa
     kind, places, extra = _places(values)
     if kind == "label":
         index = np.arange(len(values))
-        return Axis(name, dim, kind, len(values), index, index, 0)
+        return Axis(name, dim, kind, len(values), index, index, 0, labels=values.astype(str))
     if period is not None and kind == "integer":
         kind, places = "number", places.astype(np.float64)
     if kind != "number":
@@ -225,6 +302,21 @@ def read_axis(name: str, dim: str | None, values: npt.NDArray[Any], period: floa
         slack = period * (2e-7 if extra.get("single") else 1e-9)  # a few units of the last place
         places, index, direction, closing = _once_round(places, index, direction, period, slack)
     return Axis(name, dim, kind, len(values), places, index, direction, period, closing, **extra)
+
+
+def raw_axis(
+    name: str, values: npt.NDArray[Any], period: float | None, *, latitude: bool = False
+) -> Axis:
+    """The facts of values that are in no order, of shape (n,): their places are as they come."""
+    kind, places, extra = _places(values)
+    if kind == "integer" and period is not None:
+        kind, places = "number", places.astype(np.float64)
+    period = period if kind == "number" else None
+    index = np.empty(0, dtype=np.int64)
+    latitude = latitude and kind == "number"
+    return Axis(
+        name, None, kind, len(values), places, index, 0, period, is_latitude=latitude, **extra
+    )
 
 
 def _places(values: npt.NDArray[Any]) -> tuple[Kind, npt.NDArray[Any], dict[str, Any]]:

@@ -44,15 +44,15 @@ def resolve(dataset: xr.Dataset, name: str) -> str:
     Returns
     -------
     str
-        The name of a coordinate of at most one dimension, or of a dimension.
+        The name of a coordinate, or of a dimension.
 
     Raises
     ------
     BadShape
-        If there is none, several, or it has two dimensions.
+        If there is none, or several.
     """
     if name in dataset.coords:
-        return _checked(dataset, name, name)
+        return name
     if name in dataset.dims:
         return name
     standard = [
@@ -63,11 +63,11 @@ def resolve(dataset: xr.Dataset, name: str) -> str:
     for keys in (standard, alike):
         found = _best(dataset, keys, name)
         if found is not None:
-            return _checked(dataset, found, name)
+            return found
     raise BadShape(f"{name}: the cube has no such axis; it has {axes_text(dataset)}", field=name)
 
 
-def role_of(name: Hashable, coordinate: xr.DataArray) -> str | None:
+def role_of(name: Hashable, coordinate: xr.DataArray | xr.Variable) -> str | None:
     """What a coordinate is by CF: latitude, longitude, time, level, member, or unknown (None)."""
     standard = _attribute(coordinate, "standard_name")
     units = _attribute(coordinate, "units")
@@ -85,7 +85,7 @@ def role_of(name: Hashable, coordinate: xr.DataArray) -> str | None:
     return None
 
 
-def period_of(name: Hashable, coordinate: xr.DataArray) -> float | None:
+def period_of(name: Hashable, coordinate: xr.DataArray | xr.Variable) -> float | None:
     """After how much a coordinate comes round again, by CF: 360 for longitudes in degrees.
 
     Returns
@@ -119,7 +119,7 @@ def axes_text(dataset: xr.Dataset) -> str:
     return ", ".join(names) or "no dimensions"
 
 
-def _attribute(coordinate: xr.DataArray, name: str) -> str:
+def _attribute(coordinate: xr.DataArray | xr.Variable, name: str) -> str:
     value: Any = coordinate.attrs.get(name, coordinate.encoding.get(name, ""))
     return value.strip() if isinstance(value, str) else ""
 
@@ -146,15 +146,3 @@ def _best(dataset: xr.Dataset, keys: list[Hashable], name: str) -> str | None:
         if candidates:
             return str(candidates[0])
     return None
-
-
-def _checked(dataset: xr.Dataset, found: str, name: str) -> str:
-    coordinate = dataset.coords[found]
-    if coordinate.ndim > 1:
-        dims = ", ".join(map(str, coordinate.dims))
-        raise BadShape(
-            f"{name}: the coordinate {found} has the dimensions {dims}; shapes over such "
-            f"coordinates are not cut yet, use {axes_text(dataset)}",
-            field=name,
-        )
-    return found

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .rows import Rows
-from .select import Group, Selection
+from .selection import Group, Selection
 from .shape import Shape
 
 Chunks = tuple[tuple[int, ...], ...]
@@ -69,12 +69,15 @@ class Plan:
     beyond : tuple of str
         The axes on which the shape reaches beyond the cube: there the result has less than the
         shape covers.
+    empty : str
+        Why there are no points, when there are none.
     variables : dict of str to VariablePlan
         The same for each variable.
     """
 
     shape: Shape
     beyond: tuple[str, ...]
+    empty: str = ""
     variables: dict[str, VariablePlan] = field(default_factory=dict)
 
     @property
@@ -116,6 +119,7 @@ class Plan:
         return {
             **{name: getattr(self, name) for name in names},
             "beyond": list(self.beyond),
+            "empty": self.empty,
             "variables": {name: asdict(plan) for name, plan in self.variables.items()},
         }
 
@@ -123,6 +127,8 @@ class Plan:
         lines = [self.summary()]
         if len(self.variables) > 1:
             lines += [f"  {name}: {_sentence(plan)}" for name, plan in self.variables.items()]
+        if self.empty:
+            lines.append(self.empty)
         if self.beyond:
             lines.append(f"The shape reaches beyond the cube on {', '.join(self.beyond)}.")
         return "\n".join(lines)
@@ -155,8 +161,7 @@ def make_plan(dataset: xr.Dataset, selection: Selection) -> Plan:
         for name, array in dataset.data_vars.items()
         if array.ndim
     }
-    beyond = tuple(name for group in selection.groups for name in group.beyond)
-    return Plan(selection.shape, beyond, variables)
+    return Plan(selection.shape, selection.beyond, selection.empty, variables)
 
 
 def chunks_of(variable: xr.Variable) -> Chunks | None:
@@ -189,12 +194,14 @@ def _variable_plan(
     by_dim = dict(zip(sizes, chunks or tuple((size,) for size in variable.shape), strict=True))
     counts, touched, cells, box_cells, box_touched = dict(sizes), 1, 1, 1, 1
     renamed = {dim: dim for dim in sizes}
+    lone: set[str] = set()
     for group, name in zip(groups, names, strict=True):
         inside = [dim for dim in group.rows.dims if dim in sizes]
         if not inside:
             continue
         renamed.update(dict.fromkeys(inside, name))
-        counts[name] = group.rows.count
+        counts[name] = group.count
+        lone = lone | set(inside) if group.lone else lone
         count, held = _touched(group.rows, inside, by_dim)
         touched, cells = touched * count, cells * held
         for rows in group.box:
@@ -204,7 +211,7 @@ def _variable_plan(
     rest = [dim for dim in sizes if not any(dim in group.rows.dims for group in groups)]
     blocks, whole = math.prod(len(by_dim[d]) for d in rest), math.prod(sizes[d] for d in rest)
     width, stored = variable.dtype.itemsize, int(chunks is not None)
-    dims = {name: counts[name] for name in renamed.values()}
+    dims = {name: counts[name] for dim, name in renamed.items() if dim not in lone}
     points = math.prod(dims.values())
     return VariablePlan(
         points=points,
@@ -237,8 +244,11 @@ def names_of(dataset: xr.Dataset, groups: tuple[Group, ...]) -> list[str]:
     names: list[str] = []
     number = 0
     for group in groups:
-        if len(group.rows.dims) == 1:
+        if not group.coupled and group.linear is None:
             names.append(group.rows.dims[0])
+            continue
+        if group.lone and group.linear is None:
+            names.append("")  # it leaves no dimension
             continue
         number += 1
         name = "points" if number == 1 else f"points_{number}"

@@ -1,6 +1,7 @@
 """Sets of grid points as intervals along the last of some dimensions; never as lists of points."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,11 @@ class Rows:
         """How many grid points."""
         return int((self.stop - self.start).sum())
 
+    @property
+    def last(self) -> str:
+        """The last dimension, along which the intervals lie."""
+        return self.dims[-1]
+
     def part(self, first: int, last: int) -> "Rows":
         """The rows from first to before last."""
         rows = slice(first, last)
@@ -45,6 +51,10 @@ class Rows:
 
     def points(self) -> tuple[Indices, ...]:
         """The index of every point on every dimension: the list that the gather needs."""
+        return self._points
+
+    @cached_property
+    def _points(self) -> tuple[Indices, ...]:
         row, last = expand(self.start, self.stop)
         return (*(self.prefix[row, number] for number in range(self.prefix.shape[1])), last)
 
@@ -79,6 +89,36 @@ class Rows:
         shape = tuple(map(len, chunks))
         keys = np.unique(np.ravel_multi_index((*columns, last), shape))
         return np.stack(np.unravel_index(keys, shape), axis=1)
+
+
+def bounding(rows: Rows) -> tuple[Rows, ...]:
+    """For each dimension the range of indices from the first to the last point."""
+    result: list[Rows] = []
+    for number, (dim, size) in enumerate(zip(rows.dims, rows.sizes, strict=True)):
+        low, high = 0, 0
+        if len(rows.start) and number == len(rows.dims) - 1:
+            low, high = int(rows.start.min()), int(rows.stop.max())
+        elif len(rows.start):
+            column = rows.prefix[:, number]
+            low, high = int(column.min()), int(column.max()) + 1
+        none = np.zeros((1, 0), dtype=np.int64)
+        result.append(Rows((dim,), (size,), none, np.array([low]), np.array([high])))
+    return tuple(result)
+
+
+def rows_of_flat(flat: Indices, dims: tuple[str, ...], sizes: tuple[int, ...]) -> Rows:
+    """Rows of points given by their flat indices, ascending and each once."""
+    last = sizes[-1]
+    key, column = flat // last, flat % last
+    head = np.ones(len(flat), dtype=bool)
+    head[1:] = (np.diff(flat) != 1) | (np.diff(key) != 0)
+    tail = np.ones(len(flat), dtype=bool)
+    tail[:-1] = head[1:]
+    columns = np.unravel_index(key[head], sizes[:-1]) if len(sizes) > 1 else ()
+    prefix = (
+        np.stack(columns, axis=1) if columns else np.zeros((int(head.sum()), 0), dtype=np.int64)
+    )
+    return Rows(dims, sizes, prefix, column[head], column[tail] + 1)
 
 
 def chunk_of(index: Indices, chunks: tuple[int, ...]) -> Indices:
@@ -129,10 +169,23 @@ def fold(axes: tuple[Axis, ...], prefix: Indices, start: Indices, stop: Indices)
         row, place = expand(start, stop)
         key, start = key[row], last.index[place]
         stop = start + 1
-    key, start, stop = _merged(key, start, stop, last.size)
+    if last.direction != 1 or last.closing:
+        key, start, stop = _merged(key, start, stop, last.size)
     columns = np.unravel_index(key, sizes[:-1]) if len(axes) > 1 else ()
     prefix = np.stack(columns, axis=1) if columns else np.zeros((len(key), 0), dtype=np.int64)
     return Rows(tuple(str(axis.dim) for axis in axes), sizes, prefix, start, stop)
+
+
+def merged(rows: Rows) -> Rows:
+    """The same points, each once and in the order of the cube."""
+    key = np.zeros(len(rows.start), dtype=np.int64)
+    for number, size in enumerate(rows.sizes[:-1]):
+        key = key * size + rows.prefix[:, number]
+    keep = rows.stop > rows.start
+    key, start, stop = _merged(key[keep], rows.start[keep], rows.stop[keep], rows.sizes[-1])
+    columns = np.unravel_index(key, rows.sizes[:-1]) if len(rows.dims) > 1 else ()
+    prefix = np.stack(columns, axis=1) if columns else np.zeros((len(key), 0), dtype=np.int64)
+    return Rows(rows.dims, rows.sizes, prefix, start, stop)
 
 
 def _once_round(

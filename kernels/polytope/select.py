@@ -1,63 +1,27 @@
 """Selects the grid points of a cube that lie in a shape, as rows of intervals."""
 
+import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from ...catalogs.errors import BadShape
 from .axes import Axis, find_axis
-from .rings import Ring
-from .rows import Rows, fold
-from .scanline import scan
-from .shape import Shape
-from .shapes import Polygon, Span
-from .values import Value
+from .naming import resolve
+from .ranges import TOLERANCE
+from .regular import select_regular
+from .rows import Indices, Rows, expand, merged
+from .scattered import read_coordinate, select_scattered
+from .selection import Group, Parts, Selection
+from .shapes import All, Shape, Union
 
-Numbers = npt.NDArray[np.float64]
+Overlap = Literal["first", "each"]
 
-# A bound this close to a grid point, in steps of the grid, is meant to be on it.
-TOLERANCE = 1e-9
-_MOST_TURNS = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """What one factor of a shape selects.
-
-    Attributes
-    ----------
-    rows : Rows
-        The grid points, over the factor's dimensions.
-    box : tuple of Rows
-        The bounding box: for each dimension the places within the shape's bounds.
-    axes : tuple of Axis
-        In the order of the dimensions.
-    lower : tuple of float
-        The shape's lower bound on each axis, in the axis' numbers: where it starts.
-    beyond : tuple of str
-        The axes on which the shape reaches more than a step beyond the cube.
-    """
-
-    rows: Rows
-    box: tuple[Rows, ...]
-    axes: tuple[Axis, ...]
-    lower: tuple[float, ...]
-    beyond: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """The grid points of a cube in a shape: the product of its groups.
-
-    Dimensions that no group has stay whole.
-    """
-
-    shape: Shape
-    groups: tuple[Group, ...]
+__all__ = ["TOLERANCE", "Group", "Overlap", "Selection", "select"]
 
 
 def select(
@@ -66,6 +30,7 @@ def select(
     *,
     cyclic: Mapping[str, float | None] | None = None,
     tolerance: float = TOLERANCE,
+    overlap: Overlap | None = None,
 ) -> Selection:
     """Select without reading any data.
 
@@ -81,35 +46,29 @@ def select(
         A bound or vertex nearer to a grid coordinate than this part of a grid step lies on it;
         0 compares the numbers as they are. Bounds are rounded to float32 first for float32
         coordinates. Whole numbers and times are compared exactly.
+    overlap : "first" or "each", optional
+        Whether a point that lies in several parts of a Union is given in the first only, or in
+        each; the first by default.
 
     Raises
     ------
     BadShape
-        If an axis is unknown or covered twice, or nothing of the cube lies in the shape.
+        If an axis is unknown or covered twice, or the shape lies outside the cube.
     """
-    _check(dataset, tolerance)
-    periods = dict(cyclic or {})
-    found: dict[str, str] = {}
-    groups: list[Group] = []
-    for factor in shape.factors():
-        axes = tuple(find_axis(dataset, name, periods) for name in factor.axes)
-        for name, axis in zip(factor.axes, axes, strict=True):
-            target = axis.dim or axis.name
-            if target in found:
-                raise BadShape(
-                    f"{name}: the shape covers {target} twice, as {found[target]} and {name}",
-                    field=name,
-                )
-            found[target] = name
-        group = _select(dataset, factor, axes, tolerance)
-        if group is not None:
-            groups.append(group)
-    return Selection(shape, tuple(groups))
+    _check(dataset, tolerance, overlap)
+    cube = _Cube(dataset, dict(cyclic or {}), tolerance, overlap == "each")
+    selection = Selection(shape, tuple(cube.groups(shape.factors())))
+    for group in selection.groups:
+        if group.outside:
+            raise BadShape(group.empty, field=group.empty.partition(":")[0].split(" and ")[0])
+    return selection
 
 
-def _check(dataset: xr.Dataset, tolerance: float) -> None:
+def _check(dataset: xr.Dataset, tolerance: float, overlap: str | None) -> None:
     if not (math.isfinite(tolerance) and 0 <= tolerance < 0.5):
         raise BadShape("tolerance: a part of a grid step below 0.5 is needed", field="tolerance")
+    if overlap not in (None, "first", "each"):
+        raise BadShape(f"overlap: 'first' or 'each' is needed, not {overlap!r}", field="overlap")
     for dim, size in dataset.sizes.items():
         if size != size:  # NaN: Dask does not know it
             raise BadShape(
@@ -117,180 +76,198 @@ def _check(dataset: xr.Dataset, tolerance: float) -> None:
             )
 
 
-def _select(
-    dataset: xr.Dataset, factor: Shape, axes: tuple[Axis, ...], tolerance: float
-) -> Group | None:
-    if isinstance(factor, Span):
-        return _select_span(factor, axes[0], tolerance)
-    if isinstance(factor, Polygon):
-        return _select_polygon(factor, axes, _order(dataset, axes), tolerance)
-    raise BadShape(f"{type(factor).__name__}: cannot be cut yet", field="shape")
+@dataclass(frozen=True)
+class _Component:
+    """Factors whose coordinates share dimensions.
 
-
-def _select_span(factor: Span, axis: Axis, tolerance: float) -> Group | None:
-    rows = span_rows(axis, factor.lower, factor.upper, tolerance)
-    if rows.count == 0:
-        raise _empty([(axis, (factor.lower, factor.upper), rows)])
-    if axis.dim is None:
-        return None  # the cube's only value lies in the range
-    lower, upper = axis.number(factor.lower), axis.number(factor.upper)
-    beyond = () if _covers(axis, lower, upper) else (axis.name,)
-    return Group(rows, (rows,), (axis,), (lower,), beyond)
-
-
-def span_rows(axis: Axis, lower: Value, upper: Value, tolerance: float) -> Rows:
-    """The places of an axis in a closed range."""
-    start, stop = _between(axis, lower, upper, tolerance)
-    none = np.zeros((1, 0), dtype=np.int64)
-    return fold((axis,), none, np.array([start]), np.array([stop]))
-
-
-def _between(axis: Axis, lower: Value, upper: Value, tolerance: float) -> tuple[int, int]:
-    places = axis.places
-    if axis.kind != "number":
-        low, high = axis.whole(lower, up=True), axis.whole(upper, up=False)
-    else:
-        low, high = axis.number(lower), axis.number(upper)
-        if axis.period is not None and high - low >= axis.period:
-            return 0, len(places)
-        grid = tiled(axis, low, high)
-        low, high = settled(axis, np.array([low, high]), grid, tolerance)
-        places = grid
-    return int(np.searchsorted(places, low, "left")), int(np.searchsorted(places, high, "right"))
-
-
-def tiled(axis: Axis, low: float, high: float) -> Numbers:
-    """The numbers of an axis, for a cyclic one repeated from before low to beyond high."""
-    numbers = axis.numbers
-    if axis.period is None or len(numbers) == 0:
-        return numbers
-    first, last = _turns(axis, low, high)
-    turns = np.arange(first, last + 1)[:, None] * axis.period
-    return (numbers[None, :] + turns).ravel()
-
-
-def _turns(axis: Axis, low: float, high: float) -> tuple[int, int]:
-    assert axis.period is not None
-    places = axis.numbers
-    first = math.floor((low - float(places[-1])) / axis.period)
-    last = math.ceil((high - float(places[0])) / axis.period)
-    return first, last
-
-
-def settled(axis: Axis, values: Numbers, grid: Numbers, tolerance: float) -> Numbers:
-    """Move values that are meant to be grid coordinates onto them.
-
-    Values are rounded to float32 when the coordinate is (where the cube has them, since float32
-    is coarser at 350 than at -10); then those within the tolerance of a coordinate become it.
+    Attributes
+    ----------
+    factors : tuple of Shape
+        Usually one.
+    dims : frozenset of str
+        Their dimensions.
+    scattered : bool
+        Whether a coordinate is no axis of its own.
     """
-    if axis.single:
-        turns = np.zeros(len(values))
-        if axis.period is not None and len(axis.places):
-            # A value that will be rounded onto the first place belongs to its turn.
-            slack = float(np.spacing(np.float32(axis.period)))
-            turns = np.floor((values - axis.places[0] + slack) / axis.period) * axis.period
-        values = (values - turns).astype(np.float32).astype(np.float64) + turns
-    if tolerance == 0 or axis.kind != "number" or len(grid) == 0:
-        return values
-    reach = _reach(axis, tolerance)
-    above = np.searchsorted(grid, values)
-    for near in (grid[np.maximum(above - 1, 0)], grid[np.minimum(above, len(grid) - 1)]):
-        values = np.where(np.abs(values - near) <= reach, near, values)
-    return values
+
+    factors: tuple[Shape, ...]
+    dims: frozenset[str]
+    scattered: bool
 
 
-def _reach(axis: Axis, tolerance: float) -> float:
-    """The tolerance in the axis' units; never less than what folding rounds."""
-    places = axis.places
-    largest = max(abs(float(places[0])), abs(float(places[-1])), axis.period or 0.0)
-    rounding = 4 * float(np.spacing(largest))
-    steps = np.diff(places)
-    steps = steps[steps > 0]
-    if len(steps) == 0:
-        return rounding
-    return min(max(tolerance * float(steps.min()), rounding), float(steps.min()) / 4)
+class _Cube:
+    """The cube, and how shapes are looked for in it."""
 
+    def __init__(
+        self, dataset: xr.Dataset, periods: dict[str, float | None], tolerance: float, repeats: bool
+    ) -> None:
+        self._dataset, self._periods = dataset, periods
+        self._tolerance, self._repeats = tolerance, repeats
+        self._axes: dict[str, Axis] = {}
 
-def _select_polygon(
-    factor: Polygon, axes: tuple[Axis, ...], order: tuple[int, int], tolerance: float
-) -> Group:
-    scalar = [axis for axis in axes if axis.dim is None]
-    if scalar:
-        name = scalar[0].name
-        raise BadShape(f"{name}: has one value here, so that no polygon spans it", field=name)
-    axes = (axes[order[0]], axes[order[1]])
-    rings = [
-        np.stack([_column(axes[n], ring, order[n]) for n in (0, 1)], 1) for ring in factor.rings
-    ]
-    stacked = np.concatenate(rings)
-    lower, upper = stacked.min(axis=0).tolist(), stacked.max(axis=0).tolist()
-    grids: list[Numbers] = []
-    for number, axis in enumerate(axes):
-        if axis.period and upper[number] - lower[number] > _MOST_TURNS * axis.period:
-            raise BadShape(f"{axis.name}: the polygon goes round too often", field=axis.name)
-        grid = tiled(axis, lower[number], upper[number])
-        grids.append(grid)
-        for ring in rings:
-            ring[:, number] = settled(axis, ring[:, number], grid, tolerance)
-    row, start, stop = scan(rings, grids[0], grids[1])
-    # The grids begin some whole turns away, which folding takes off again.
-    rows = fold(axes, row[:, None], start, stop)
-    bounds = [factor.bounds()[factor.axes[number]] for number in order]
-    box = tuple(span_rows(axis, *pair, tolerance) for axis, pair in zip(axes, bounds, strict=True))
-    if rows.count == 0:
-        raise _empty(list(zip(axes, bounds, box, strict=True)))
-    beyond = tuple(
-        axis.name
-        for axis, low, high in zip(axes, lower, upper, strict=True)
-        if not _covers(axis, low, high)
-    )
-    return Group(rows, box, axes, tuple(lower), beyond)
+    def groups(self, factors: Sequence[Shape]) -> list[Group]:
+        """What each factor selects; those that select all of a cube's only value leave no group."""
+        for factor in factors:
+            if isinstance(factor, All):
+                resolve(self._dataset, factor.axis)
+        result: list[Group] = []
+        for component in self._components([f for f in factors if not isinstance(f, All)]):
+            group = self._group(component)
+            if group is not None:
+                result.append(group)
+        return result
 
+    def _group(self, component: _Component) -> Group | None:
+        factor, *others = component.factors
+        unions = [each for each in component.factors if isinstance(each, Union)]
+        if unions and others:
+            names = ", ".join(sorted(component.dims))
+            raise BadShape(f"{names}: a Union shares them with another shape", field="shape")
+        if unions:
+            return self._union(unions[0], component.dims)
+        if component.scattered:
+            told = [
+                (
+                    each,
+                    tuple(
+                        read_coordinate(self._dataset, name, self._periods) for name in each.axes
+                    ),
+                )
+                for each in component.factors
+            ]
+            return select_scattered(self._dataset, told)
+        axes = [self._axis(name) for name in factor.axes]
+        return select_regular(self._dataset, factor, axes, self._tolerance)
 
-def _column(axis: Axis, ring: Ring, number: int) -> Numbers:
-    """One coordinate of a ring's vertices, in the axis' numbers."""
-    values = [vertex[number] for vertex in ring]
-    if axis.kind == "number" and not isinstance(values[0], str):
-        return np.array(values, dtype=np.float64)
-    return np.array([axis.number(value) for value in values])
+    def _axis(self, name: str) -> Axis:
+        if name not in self._axes:  # a Union asks for the same axes again and again
+            self._axes[name] = find_axis(self._dataset, name, self._periods)
+        return self._axes[name]
 
-
-def _order(dataset: xr.Dataset, axes: tuple[Axis, ...]) -> tuple[int, int]:
-    """The two axes by how slowly the cube's data vary along them."""
-    dims = [str(axis.dim) for axis in axes]
-    orders = [list(map(str, array.dims)) for array in dataset.data_vars.values()]
-    for order in (*orders, list(map(str, dataset.dims))):
-        if set(dims) <= set(order):
-            return (0, 1) if order.index(dims[0]) < order.index(dims[1]) else (1, 0)
-    return 0, 1
-
-
-def _covers(axis: Axis, lower: float, upper: float) -> bool:
-    """Whether the cube goes about as far as the shape does."""
-    numbers = axis.numbers
-    if len(numbers) == 0:
-        return False
-    step = float(np.diff(numbers).max()) if len(numbers) > 1 else 0.0
-    first, last = float(numbers[0]) - step, float(numbers[-1]) + step
-    if axis.period is not None:
-        if last - first >= axis.period:
-            return True
-        turns = math.floor((lower - first) / axis.period) * axis.period
-        lower, upper = lower - turns, upper - turns
-    return lower >= first and upper <= last
-
-
-def _empty(asked: list[tuple[Axis, tuple[Value, Value], Rows]]) -> BadShape:
-    """Say on which axis shape and cube miss each other."""
-    for axis, (low, high), rows in asked:
-        if rows.count == 0:
-            return BadShape(
-                f"{axis.name}: no grid point lies from {low} to {high}; the cube {axis.extent}",
-                field=axis.name,
+    def _components(self, factors: Sequence[Shape]) -> list[_Component]:
+        found: dict[str, str] = {}
+        result: list[_Component] = []
+        for factor in factors:
+            dims: set[str] = set()
+            scattered = False
+            for name in factor.axes:
+                coordinate = resolve(self._dataset, name)
+                if coordinate in found:
+                    raise _twice(name, coordinate, found[coordinate])
+                own = self._dims_of(coordinate)
+                self._check_dims(name, coordinate, own, found)
+                scattered = scattered or len(own) > 1 or bool(dims & set(own))
+                dims.update(own)
+                found[coordinate] = name
+            mates = [each for each in result if each.dims & dims]
+            if mates:
+                scattered = True
+            result = [each for each in result if each not in mates]
+            together = tuple(itertools.chain(*(each.factors for each in mates), [factor]))
+            result.append(
+                _Component(together, frozenset(dims.union(*(m.dims for m in mates))), scattered)
             )
-    names = " and ".join(axis.name for axis, _, _ in asked)
-    extents = "; ".join(f"{axis.name} {axis.extent}" for axis, _, _ in asked)
+        return result
+
+    def _dims_of(self, coordinate: str) -> tuple[str, ...]:
+        if coordinate in self._dataset.coords:
+            return tuple(map(str, self._dataset.variables[coordinate].dims))
+        return (coordinate,)
+
+    def _check_dims(
+        self, name: str, coordinate: str, dims: tuple[str, ...], found: Mapping[str, str]
+    ) -> None:
+        """Refuse a dimension's own coordinate beside another one of that dimension."""
+        for other, other_name in found.items():
+            shared = set(dims) & set(self._dims_of(other))
+            if shared & {coordinate, other}:
+                raise _twice(name, min(shared & {coordinate, other}), other_name)
+
+    def _union(self, union: Union, dims: frozenset[str]) -> Group | None:
+        members = [self._member(shape, dims) for shape in union.shapes]
+        if any(member is None for member in members):
+            return None  # one of them takes the cube's only value
+        groups = [member for member in members if member is not None]
+        shaped = groups[0].rows
+        prefix = np.concatenate([group.rows.prefix for group in groups])
+        start = np.concatenate([group.rows.start for group in groups])
+        stop = np.concatenate([group.rows.stop for group in groups])
+        raw = Rows(shaped.dims, shaped.sizes, prefix, start, stop)
+        number = np.repeat(np.arange(len(groups)), [len(group.rows.start) for group in groups])
+        rows = merged(raw)
+        empty = next((group.empty for group in groups if group.empty), "")
+        return Group(
+            rows,
+            beyond=tuple(dict.fromkeys(name for group in groups for name in group.beyond)),
+            empty="" if rows.count else empty,
+            outside=not rows.count and all(group.outside for group in groups),
+            parts=Parts(raw, number, len(groups), union.tags, self._repeats),
+            scattered=any(group.scattered for group in groups),
+        )
+
+    def _member(self, shape: Shape, dims: frozenset[str]) -> Group | None:
+        """One part of a union, over all of the union's dimensions."""
+        groups = self.groups(shape.factors())
+        if any(group.linear for group in groups):
+            raise BadShape("method: 'linear' cannot be part of a Union", field="method")
+        if not dims:
+            return None if not groups else replace(groups[0], parts=None)
+        rows = _product([group.rows for group in groups], self._in_order(dims), self._dataset)
+        return Group(
+            rows,
+            beyond=tuple(name for group in groups for name in group.beyond),
+            empty=next((group.empty for group in groups if group.empty), ""),
+            outside=any(group.outside for group in groups),
+            scattered=any(group.scattered for group in groups),
+        )
+
+    def _in_order(self, dims: frozenset[str]) -> tuple[str, ...]:
+        for array in self._dataset.data_vars.values():
+            if dims <= set(map(str, array.dims)):
+                return tuple(str(dim) for dim in array.dims if dim in dims)
+        return tuple(str(dim) for dim in self._dataset.dims if dim in dims)
+
+
+def _product(groups: Sequence[Rows], dims: tuple[str, ...], dataset: xr.Dataset) -> Rows:
+    """Rows over all dimensions of what lies in each of some rows over some of them."""
+    sizes = tuple(dataset.sizes[dim] for dim in dims)
+    if len(groups) == 1 and groups[0].dims == dims:
+        return groups[0]
+    columns: dict[str, Indices] = {}
+    start = stop = np.zeros(1, dtype=np.int64)
+    length = 1
+    free = [d for d in dims if not any(d in rows.dims for rows in groups)]
+    whole = [
+        Rows((d,), (dataset.sizes[d],), np.zeros((1, 0), int), np.zeros(1, int),
+             np.array([dataset.sizes[d]]))
+        for d in free
+    ]  # fmt: skip
+    for rows in [*groups, *whole]:
+        holds_last = rows.dims[-1] == dims[-1]
+        row, last = (
+            (np.arange(len(rows.start)), rows.start)
+            if holds_last
+            else expand(rows.start, rows.stop)
+        )
+        columns = {dim: np.repeat(column, len(row)) for dim, column in columns.items()}
+        start, stop = np.repeat(start, len(row)), np.repeat(stop, len(row))
+        for number, dim in enumerate(rows.dims[:-1]):
+            columns[dim] = np.tile(rows.prefix[row, number], length)
+        if holds_last:
+            start, stop = np.tile(rows.start, length), np.tile(rows.stop, length)
+        else:
+            columns[rows.dims[-1]] = np.tile(last, length)
+        length *= len(row)
+    prefix = (
+        np.stack([columns[dim] for dim in dims[:-1]], axis=1)
+        if len(dims) > 1
+        else np.zeros((length, 0), dtype=np.int64)
+    )
+    return merged(Rows(dims, sizes, prefix, start, stop))
+
+
+def _twice(name: str, coordinate: str, other: str) -> BadShape:
     return BadShape(
-        f"{names}: no grid point lies in the shape, it falls between them; {extents}",
-        field=asked[0][0].name,
+        f"{name}: the shape covers {coordinate} twice, as {other} and {name}; give one of them",
+        field=name,
     )

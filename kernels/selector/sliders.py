@@ -10,12 +10,14 @@ import xarray as xr
 
 from ...catalogs.errors import BadShape
 from ..polytope.axes import Axis, find_axis
-from ..polytope.select import TOLERANCE, span_rows
-from ..polytope.shapes import Span
+from ..polytope.ranges import TOLERANCE, places_of, span_rows
+from ..polytope.shapes import Select, Span
 from .field import format_value, label_of
 
 # An axis longer than this sends only the texts of its two handles to the browser.
 MOST_TEXTS = 4000
+# Single values that leave gaps are named beside the slider, when they are few.
+_MOST_NAMED = 4
 
 Range = tuple[int, int]
 
@@ -44,7 +46,12 @@ class Slider:
         """The range of all values."""
         return 0, len(self.values) - 1
 
-    def entry(self, low: int, high: int) -> dict[str, Any]:
+    @property
+    def has_order(self) -> bool:
+        """Whether neighbours along the dimension are neighbours in value."""
+        return self.axis.kind != "label" and self.axis.direction != 0
+
+    def entry(self, low: int, high: int, chosen: Span | Select | None = None) -> dict[str, Any]:
         """What the browser needs: name, label, units, size, texts, and those of the handles."""
         texts = [] if len(self.values) > MOST_TEXTS else [format_value(v) for v in self.values]
         return {
@@ -54,30 +61,53 @@ class Slider:
             "size": len(self.values),
             "values": texts,
             "shown": [] if texts else [format_value(self.values[index]) for index in (low, high)],
+            "chosen": self._gaps(chosen),
         }
 
-    def span(self, chosen: Range) -> Span:
-        """The range of values between two handles, both included."""
+    def choice(self, chosen: Range) -> Span | Select:
+        """What lies between two handles, both included: a range, or values where there is none."""
         ends = self.values[chosen[0]], self.values[chosen[1]]
+        if not self.has_order:
+            return Select(self.axis.name, list(self.values[chosen[0] : chosen[1] + 1]))
         lower, upper = ends if self.axis.direction > 0 else ends[::-1]
         return Span(self.axis.name, lower, upper)
 
-    def range_of(self, span: Span) -> Range:
-        """The handles that show a span.
+    def range_of(self, chosen: Span | Select) -> Range:
+        """The handles that show a choice; of single values the first and the last.
 
         Raises
         ------
         BadShape
             If no value of the axis lies in it, or its kind is wrong.
         """
-        rows = span_rows(self.axis, span.lower, span.upper, TOLERANCE)
+        if isinstance(chosen, Select):
+            found = self._indices(chosen)
+            return int(found.min()), int(found.max())
+        rows = span_rows(self.axis, chosen.lower, chosen.upper, TOLERANCE)
         if rows.count == 0:
             raise BadShape(
-                f"{self.axis.name}: nothing lies in {span.lower} to {span.upper}; the cube "
+                f"{self.axis.name}: nothing lies in {chosen.lower} to {chosen.upper}; the cube "
                 f"{self.axis.extent}",
                 field=self.axis.name,
             )
         return int(rows.start.min()), int(rows.stop.max()) - 1
+
+    def _indices(self, chosen: Select) -> npt.NDArray[np.int64]:
+        found = [
+            places_of(self.axis, value, chosen.method, chosen.k, TOLERANCE)
+            for value in chosen.values
+        ]
+        return np.unique(self.axis.index[np.concatenate(found)])
+
+    def _gaps(self, chosen: Span | Select | None) -> str:
+        if not isinstance(chosen, Select):
+            return ""
+        found = self._indices(chosen)
+        if found[-1] - found[0] == len(found) - 1:
+            return ""
+        if len(found) > _MOST_NAMED:
+            return f"{len(found)} values"
+        return f"{', '.join(format_value(self.values[at]) for at in found)} {self.units}".strip()
 
     def checked(self, chosen: Any) -> Range:
         """A range as the browser sent it, brought into the axis."""
@@ -94,12 +124,12 @@ class Slider:
 def sliders_of(dataset: xr.Dataset, dims: Iterable[Hashable]) -> dict[str, Slider]:
     """The sliders of some dimensions, by the name of the axis.
 
-    Dimensions of one value, of labels, or in no order have none: there is no range of them.
+    Dimensions of one value have none.
     """
     found: dict[str, Slider] = {}
     for dim in dims:
         axis = find_axis(dataset, str(dim))
-        if axis.size < 2 or axis.kind == "label" or axis.direction == 0:
+        if axis.size < 2:
             continue
         named = axis.name in dataset.coords
         values = dataset[axis.name].to_numpy() if named else np.arange(axis.size)

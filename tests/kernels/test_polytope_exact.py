@@ -1,5 +1,6 @@
 """The point set of polygons and ranges is the closed set: no point more, no point less."""
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
-from boathouse.catalogs.errors import BadShape
+from boathouse.catalogs.errors import BadShape, ShapeWarning
 from boathouse.kernels.polytope.shapes import Polygon, Span
 
 AXES = ("latitude", "longitude")
@@ -40,12 +41,14 @@ def plain(rows, columns, **options):
 
 def chosen(array, shape, **options):
     """The flat indices that an extraction gives; none when it finds nothing."""
-    try:
-        return array.polytope.extract(shape, **options).values.ravel().tolist()
-    except BadShape as error:
-        if "no grid point" not in error.detail:
-            raise
-        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShapeWarning)
+        try:
+            return array.polytope.extract(shape, **options).values.ravel().tolist()
+        except BadShape as error:
+            if "no grid point" not in error.detail:
+                raise
+            return []
 
 
 def crosses(ring, y, x):
@@ -89,6 +92,15 @@ def by_shapely(polygon, rows, columns, period=None):
     return np.flatnonzero(inside.ravel()).tolist()
 
 
+def simple(rings):
+    """A polygon of these rings; those that cross themselves are refused, and are not meant."""
+    try:
+        return Polygon(AXES, rings[0], rings[1:])
+    except BadShape as error:
+        assume("crosses itself" not in error.detail)
+        raise
+
+
 lattice = st.tuples(st.integers(0, 8), st.integers(0, 8))
 lattice_ring = st.lists(lattice, min_size=3, max_size=8).filter(lambda ring: ring[0] != ring[-1])
 lattice_rings = st.lists(lattice_ring, min_size=1, max_size=3)
@@ -100,11 +112,10 @@ lattice_rings = st.lists(lattice_ring, min_size=1, max_size=3)
 @example([[(0, 0), (0, 0), (2, 0), (4, 0), (4, 4), (4, 4), (0, 4)]])  # repeated, collinear
 @example([[(2, 2), (2, 8), (2, 8)]])  # a line
 @example([[(2, 2), (5, 5), (7, 7)]])
-@example([[(0, 0), (8, 8), (8, 0), (0, 8)]])  # crosses itself
 def test_rings_with_vertices_on_grid_points_give_the_closed_set(rings):
     places = np.arange(9) / 2
     halves = [[(y / 2, x / 2) for y, x in ring] for ring in rings]
-    shape = Polygon(AXES, halves[0], halves[1:])
+    shape = simple(halves)
     assert chosen(plain(places, places), shape) == by_whole_numbers(halves, places, places)
 
 
@@ -114,7 +125,7 @@ def test_edges_between_tenths_are_decided_exactly(rings):
     # Tenths are no binary fractions: whether a point is on an edge hangs on the last bit.
     places = np.arange(9) / 10
     tenths = [[(y / 10, x / 10) for y, x in ring] for ring in rings]
-    shape = Polygon(AXES, tenths[0], tenths[1:])
+    shape = simple(tenths)
     assert chosen(plain(places, places), shape) == by_whole_numbers(tenths, places, places)
 
 
@@ -129,7 +140,7 @@ def test_edges_between_tenths_are_decided_exactly(rings):
 def test_any_floating_point_ring_gives_the_closed_set_without_tolerance(ring):
     places = np.array([-3.0, -1.5, -1e-5, 0.0, 5e-324, 0.1, 1.1, 2.5, 3.0])
     assume(ring[0] != ring[-1])
-    found = chosen(plain(places, places), Polygon(AXES, ring), tolerance=0)
+    found = chosen(plain(places, places), simple([ring]), tolerance=0)
     assert found == by_whole_numbers([ring], places, places)
 
 
@@ -209,8 +220,8 @@ def test_float32_cubes_agree_with_geos_on_the_rounded_polygon(polygon, turn):
 @given(lattice_ring, st.integers(-3, 3))
 def test_the_same_polygon_some_turns_on_holds_the_same_points(ring, turn):
     rows, columns = np.arange(0, 61, 5), np.arange(0, 360, 5)
-    here = Polygon(AXES, [(y * 5, x * 5 - 30) for y, x in ring])
-    there = Polygon(AXES, [(y * 5, x * 5 - 30 + 360 * turn) for y, x in ring])
+    here = simple([[(y * 5, x * 5 - 30) for y, x in ring]])
+    there = simple([[(y * 5, x * 5 - 30 + 360 * turn) for y, x in ring]])
     assert chosen(cube(rows, columns), here) == chosen(cube(rows, columns), there)
 
 
