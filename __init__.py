@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         JobFailed,
         NotFound,
         PlanExceeded,
+        ShapeWarning,
         StorageFull,
         Unavailable,
     )
@@ -27,7 +28,22 @@ if TYPE_CHECKING:
     from .catalogs.publish import publish
     from .catalogs.reader import open_catalog
     from .kernels.cluster import attach
-    from .kernels.polytope.shapes import Box, Polygon, Shape, Span
+    from .kernels.polytope.shapes import (
+        All,
+        Box,
+        ConvexPolytope,
+        Disk,
+        Ellipsoid,
+        Path,
+        PathSegment,
+        Point,
+        Polygon,
+        Select,
+        Shape,
+        ShapePath,
+        Span,
+        Union,
+    )
     from .kernels.selector.widget import PolytopeSelector
     from .workflows.face import jobs, on, recipes, rules, run, schedule, schedules
 
@@ -45,6 +61,7 @@ _HOMES = {
         "JobFailed",
         "NotFound",
         "PlanExceeded",
+        "ShapeWarning",
         "StorageFull",
         "Unavailable",
     ),
@@ -63,10 +80,20 @@ _HOMES = {
     "catalogs.reader": ("open_catalog",),
     "kernels.cluster": ("attach",),
     "kernels.polytope.shapes": (
+        "All",
         "Box",
+        "ConvexPolytope",
+        "Disk",
+        "Ellipsoid",
+        "Path",
+        "PathSegment",
+        "Point",
         "Polygon",
+        "Select",
         "Shape",
+        "ShapePath",
         "Span",
+        "Union",
     ),
     "kernels.selector.widget": ("PolytopeSelector",),
     "workflows.face": (
@@ -82,6 +109,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "All",
     "BadEvent",
     "BadParameter",
     "BadRequest",
@@ -90,17 +118,27 @@ __all__ = [
     "BoathouseError",
     "Box",
     "Conflict",
+    "ConvexPolytope",
+    "Disk",
+    "Ellipsoid",
     "Event",
     "Forbidden",
     "JobFailed",
     "NotFound",
+    "Path",
+    "PathSegment",
     "PlanExceeded",
+    "Point",
     "Polygon",
     "PolytopeSelector",
+    "Select",
     "Shape",
+    "ShapePath",
+    "ShapeWarning",
     "Span",
     "StorageFull",
     "Unavailable",
+    "Union",
     "__version__",
     "attach",
     "create_pool",
