@@ -6,12 +6,12 @@ from typing import Any
 import xarray as xr
 
 from ..polytope.naming import resolve
-from ..polytope.shapes import Box, Product, Shape, Span
+from ..polytope.shapes import Box, Product, Select, Shape, Span
 from .sliders import Slider
 
 
 class Choice:
-    """A shape in three parts: the area on the map, a span a slider, and the rest.
+    """A shape in three parts: the area on the map, a span or values a slider, and the rest.
 
     The area may reach along further axes, as a track through time does.
 
@@ -36,7 +36,7 @@ class Choice:
         self._rest: tuple[Shape, ...] = ()
         self._coupled: frozenset[str] = frozenset()
         self._suspended = False
-        self._spans: dict[str, Span] = {}
+        self.spans: dict[str, Span | Select] = {}
         self.ranges: dict[str, list[int]] = self._ranges_of({})
 
     @property
@@ -57,8 +57,9 @@ class Choice:
             return
         area, rest, spans = self._split(shape)
         self.ranges = self._ranges_of(spans)
-        self._shape, self._area, self._rest, self._spans = shape, area, rest, spans
-        self._coupled = self._names_of(area)
+        self._shape, self._area, self._rest, self.spans = shape, area, rest, spans
+        several = [part for part in rest if len(part.axes) > 1]
+        self._coupled = self._names_of(area).union(*map(self._names_of, several))
         self._suspended = False
 
     def suspend(self) -> None:
@@ -78,7 +79,7 @@ class Choice:
     def _with_area(self, area: Shape | None) -> Shape | None:
         # An area along time (a ship's track) says all about time; the slider only shows it.
         said = self._names_of(area)
-        spans = [span for name, span in self._spans.items() if name not in said]
+        spans = [span for name, span in self.spans.items() if name not in said]
         rest = [part for part in self._rest if not self._names_of(part) & said]
         return _product(area, *rest, *spans)
 
@@ -92,26 +93,29 @@ class Choice:
         moved = {name: chosen for name, chosen in ranges.items() if chosen != self.ranges[name]}
         for name, chosen in moved.items():
             slider = self._sliders[name]
+            self._rest = tuple(
+                part for part in self._rest if self._names_of(part) != frozenset({name})
+            )
             self.ranges = {**self.ranges, name: list(chosen)}
             if tuple(chosen) == slider.whole or name in self._coupled:
-                self._spans.pop(name, None)
+                self.spans.pop(name, None)
             else:
-                self._spans[name] = slider.span((chosen[0], chosen[1]))
+                self.spans[name] = slider.choice((chosen[0], chosen[1]))
         if moved and not self._suspended:
             self._shape = self._with_area(self._area)
 
     def _split(
         self, shape: Shape | None
-    ) -> tuple[Shape | None, tuple[Shape, ...], dict[str, Span]]:
+    ) -> tuple[Shape | None, tuple[Shape, ...], dict[str, Span | Select]]:
         rest: list[Shape] = []
-        spans: dict[str, Span] = {}
+        spans: dict[str, Span | Select] = {}
         band: dict[str, tuple[Any, Any]] = {}
         area: Shape | None = None
         for factor in shape.factors() if shape is not None else ():
             names = [resolve(self._dataset, name) for name in factor.axes]
             if isinstance(factor, Span) and names[0] in self._places:
                 band[factor.axis] = (factor.lower, factor.upper)
-            elif isinstance(factor, Span) and names[0] in self._sliders:
+            elif isinstance(factor, Span | Select) and names[0] in self._sliders:
                 spans[names[0]] = factor
             elif set(names) >= set(self._places):
                 area = factor
@@ -119,7 +123,7 @@ class Choice:
                 rest.append(factor)
         return (Box(band) if band else area), tuple(rest), spans
 
-    def _ranges_of(self, spans: Mapping[str, Span]) -> dict[str, list[int]]:
+    def _ranges_of(self, spans: Mapping[str, Span | Select]) -> dict[str, list[int]]:
         return {
             name: list(slider.range_of(spans[name]) if name in spans else slider.whole)
             for name, slider in self._sliders.items()

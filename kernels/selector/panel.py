@@ -36,13 +36,15 @@ class MapView(AnyWidgetComponent):
     )
     ranges = param.Dict(default={}, doc="Axis name -> [lowest index, highest index].")
     plan = param.Dict(
-        default={}, doc="points, chunks, bytes, box_bytes, result_bytes; or error: text."
+        default={}, doc="points, chunks, bytes, box_bytes, result_bytes, beyond; or error: text."
     )
     message = param.String(default="", doc="One line under the map.")
     asked = param.Integer(default=0, doc="Counts what the browser said and awaits figures of.")
     answered = param.Integer(default=0, doc="The last of these whose figures are here.")
     theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
-    frame_height = param.Integer(default=420, bounds=(0, None), doc="Pixels; 0 fills the place.")
+    frame_height = param.Integer(
+        default=420, bounds=(0, None), doc="Pixels, more on very wide pages; 0 fills the place."
+    )
     land = param.String(default="", doc="Packed coastlines; the component sets it itself.")
     detail = param.Integer(default=DETAILS[0], doc="The coastlines' scale that the view wants.")
 

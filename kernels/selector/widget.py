@@ -40,7 +40,14 @@ def _read_shape(document: Mapping[str, Any], widget: "PolytopeSelector") -> Shap
 def _write_plan(plan: Plan | None, widget: "PolytopeSelector") -> dict[str, Any]:
     if plan is None:
         return {"error": widget.problem} if widget.problem else {}
-    return {name: getattr(plan, name) for name in _FIGURES}
+    figures = {name: getattr(plan, name) for name in _FIGURES}
+    return {**figures, "beyond": list(plan.beyond)}
+
+
+class _Chosen(traitlets.Any):
+    """Anything, of which None too goes through the validator."""
+
+    allow_none = False
 
 
 class PolytopeSelector(anywidget.AnyWidget):
@@ -59,7 +66,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     **options
         Further state of the map: ``mode`` ("pan", "polygon", "box", "disk", "path", "country"),
         ``bounds`` (west, south, east, north), ``theme`` ("auto", "light", "dark"),
-        ``frame_height`` (pixels).
+        ``frame_height`` (pixels; half as much again on very wide pages).
 
     Attributes
     ----------
@@ -91,7 +98,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     _css = stylesheet()
 
     field = traitlets.Dict().tag(sync=True)
-    shape = traitlets.Any(None, allow_none=True).tag(
+    shape = _Chosen(None).tag(
         sync=True, to_json=_write_shape, from_json=_read_shape
     )
     mode = traitlets.Enum(MODES, "pan").tag(sync=True)
@@ -166,6 +173,7 @@ class PolytopeSelector(anywidget.AnyWidget):
                 "Nothing is chosen yet: draw on the map, move a slider, or set pick.shape.",
                 field="shape",
             )
+        self._plan_of(self.shape)  # a shape that holds nothing is refused
         return self._accessor.extract(self.shape)
 
     def panel(self, **options: Any) -> "MapView":
@@ -218,7 +226,7 @@ class PolytopeSelector(anywidget.AnyWidget):
         value = proposal["value"]
         shape = None if value is None or value == {} else Shape.of(value)
         if shape is not None and shape is not self._drawn and shape != self._choice.shape:
-            self._accessor.plan(shape)
+            self._plan_of(shape)
         if self.refused and not self._hears:
             # What was refused is still drawn; None in place of None would be no news.
             self.refused, self._refusal = {}, ""
@@ -261,12 +269,18 @@ class PolytopeSelector(anywidget.AnyWidget):
         plan: Plan | None = None
         if self.shape is not None:
             try:
-                plan = self._accessor.plan(self.shape)
+                plan = self._plan_of(self.shape)
             except BadShape as error:
                 self.problem = str(error)
         if plan is None and self.plan is None and self.problem != before:
             self._tell("plan")
         self.plan = plan
+
+    def _plan_of(self, shape: Shape) -> Plan:
+        plan = self._accessor.plan(shape)
+        if plan.empty:
+            raise BadShape(plan.empty)
+        return plan
 
     def _tell(self, name: str) -> None:
         """Send a trait that is None as before, but means something else."""
@@ -279,7 +293,10 @@ class PolytopeSelector(anywidget.AnyWidget):
             index[slider.axis.dim] = self.ranges[name][0]
         for name in map_axes(self._cube):
             del index[self._cube[name].dims[0]]
-        self.axes = [slider.entry(*self.ranges[name]) for name, slider in self._sliders.items()]
+        self.axes = [
+            slider.entry(self.ranges[name][0], self.ranges[name][1], self._choice.spans.get(name))
+            for name, slider in self._sliders.items()
+        ]
         if index == self._index:
             return
         self._index = index

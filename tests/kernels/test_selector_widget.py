@@ -7,7 +7,20 @@ import pytest
 import xarray as xr
 
 from boathouse.catalogs.errors import BadRequest, BadShape
-from boathouse.kernels.polytope.shapes import Box, Polygon, Shape, Span
+from boathouse.kernels.polytope.shapes import (
+    All,
+    Box,
+    ConvexPolytope,
+    Disk,
+    Ellipsoid,
+    Path,
+    Point,
+    Polygon,
+    Select,
+    Shape,
+    Span,
+    Union,
+)
 from boathouse.kernels.selector import sliders
 from boathouse.kernels.selector.widget import PolytopeSelector
 
@@ -143,7 +156,7 @@ def test_shape_that_does_not_fit_raises_in_python_and_nothing_changes(pick: Any)
     for wrong in (
         Span("member", 0, 1),
         Box(lat=(40, 60), lon=(0, 20)) & Span("time", "2030-01-01", "2030-01-02"),
-        Box(lat=(41, 42), lon=(1, 2)),
+        Box(lat=(95, 99), lon=(1, 2)),
         {"type": "Circle"},
         "nonsense",
     ):
@@ -155,18 +168,58 @@ def test_shape_that_does_not_fit_raises_in_python_and_nothing_changes(pick: Any)
 
 
 def test_shape_that_does_not_fit_is_said_in_the_browser(pick: Any) -> None:
-    browser_sends(pick, shape={"type": "Box", "ranges": {"lat": [41, 42], "lon": [1, 2]}})
+    browser_sends(pick, shape={"type": "Box", "ranges": {"lat": [95, 99], "lon": [1, 2]}})
     assert pick.plan is None
     assert "lat" in browser_sees(pick, "plan")["error"]
     with pytest.raises(BadShape):
         pick.extract()
     heard: list[Any] = []
     pick.observe(heard.append, "plan")
-    browser_sends(pick, shape={"type": "Box", "ranges": {"lat": [40, 42], "lon": [1, 2]}})
-    assert "lon" in browser_sees(pick, "plan")["error"]
+    browser_sends(pick, shape={"type": "Box", "ranges": {"lat": [97, 99], "lon": [1, 2]}})
+    assert "97" in browser_sees(pick, "plan")["error"]
     assert heard, "the other error was not sent"
     browser_sends(pick, shape={"type": "Box", "ranges": {"lat": [40, 45], "lon": [0, 5]}})
     assert browser_sees(pick, "plan")["points"] == 2 * 2 * 18
+
+
+def test_what_is_no_shape_stays_drawn_and_is_said(pick: Any) -> None:
+    time = Span("time", "2026-01-01T06:00", "2026-01-01T12:00")
+    pick.shape = Box(lat=(40, 60), lon=(0, 20)) & time
+    crossing = {
+        "type": "Polygon",
+        "axes": ["lat", "lon"],
+        "points": [[0, 0], [20, 20], [20, 0], [0, 20]],
+    }
+    browser_sends(pick, shape=crossing, asked=1)
+    assert pick.shape is None
+    assert pick.plan is None
+    assert browser_sees(pick, "shape") == crossing, "it is still there to be mended"
+    assert "cross" in browser_sees(pick, "plan")["error"]
+    assert pick.answered == 1
+    assert pick.ranges["time"] == [1, 2]
+    with pytest.raises(BadShape, match="cross"):
+        pick.extract()
+    browser_sends(pick, ranges={"time": [1, 1], "level": [0, 2]}, asked=2)
+    assert pick.shape is None, "a slider does not stand for what was refused"
+    mended = Polygon(("lat", "lon"), [(0, 0), (20, 0), (20, 20), (0, 20)])
+    browser_sends(pick, shape=mended.to_dict(), asked=3)
+    assert pick.shape == mended & Span("time", "2026-01-01T06:00", "2026-01-01T06:00")
+    assert browser_sees(pick, "plan")["points"] == pick.plan.points
+
+
+def test_what_was_refused_is_cleared_by_python(pick: Any) -> None:
+    wrong = {"type": "Polygon", "axes": ["lat", "lon"], "points": [[0, 0], [1, 1]]}
+    browser_sends(pick, shape=wrong)
+    assert browser_sees(pick, "shape") == wrong
+    heard: list[Any] = []
+    pick.observe(heard.append, ["shape", "plan"])
+    pick.shape = None
+    assert {change["name"] for change in heard} == {"shape", "plan"}
+    assert browser_sees(pick, "shape") == {}
+    assert browser_sees(pick, "plan") == {}
+    browser_sends(pick, shape=wrong)
+    pick.shape = Box(lat=(40, 60), lon=(0, 20))
+    assert browser_sees(pick, "shape")["type"] == "Box"
 
 
 def test_nothing_chosen_is_not_the_whole_cube(pick: Any) -> None:
@@ -205,15 +258,104 @@ def test_a_long_axis_sends_only_the_texts_of_its_handles(monkeypatch: pytest.Mon
     assert pick.axes[1]["values"] == ["1000", "850", "500"]
 
 
-def test_axes_without_a_range_have_no_slider() -> None:
-    cube = make_cube().isel(time=[0, 3, 1]).expand_dims(member=["a", "b"])
+def test_axes_without_order_choose_values() -> None:
+    cube = make_cube().isel(time=[0, 3, 1]).expand_dims(member=["a", "b", "c"])
     cube = cube.transpose("member", "time", "level", "lat", "lon")
     pick = PolytopeSelector(cube, "t")
-    assert [axis["name"] for axis in pick.axes] == ["level"]
+    assert [axis["name"] for axis in pick.axes] == ["member", "time", "level"]
+    assert pick.axes[0]["values"] == ["a", "b", "c"]
+    browser_sends(pick, ranges={"member": [1, 2], "time": [0, 1], "level": [0, 2]})
+    assert pick.shape == Select("member", ["b", "c"]) & Select(
+        "time", ["2026-01-01", "2026-01-01T18:00"]
+    )
+    cut = pick.extract()
+    assert cut["member"].values.tolist() == ["b", "c"]
+    assert cut.sizes["time"] == 2
     plain = make_cube().drop_vars("level")
     pick = PolytopeSelector(plain)
     pick.ranges = {"level": [1, 2]}
     assert pick.shape == Span("level", 1, 2)
+
+
+def test_single_values_from_python_stay_as_they_are(pick: Any) -> None:
+    shape = Select("level", [500, 1000]) & Select("time", "2026-01-01T06:10", method="nearest")
+    pick.shape = shape
+    assert pick.shape == shape
+    assert pick.ranges == {"time": [1, 1], "level": [0, 2]}
+    assert pick.axes[1]["chosen"] == "1000, 500 hPa", "what lies between the handles is left out"
+    assert pick.axes[0]["chosen"] == ""
+    browser_sends(pick, ranges={"time": [1, 1], "level": [0, 1]})
+    assert pick.shape == Select("time", "2026-01-01T06:10", method="nearest") & Span(
+        "level", 850, 1000
+    )
+    assert pick.axes[1]["chosen"] == ""
+
+
+ROUND = Disk(("lat", "lon"), (50, 10), 800, unit="km")
+TRACK = Path(("lat", "lon"), Disk(("lat", "lon"), (0, 0), 300, unit="km"), (40, 0), (55, 20))
+VOYAGE = Path(
+    ("time", "lat", "lon"),
+    Box(time=("-3h", "3h"), lat=(-6, 6), lon=(-6, 6)),
+    ("2026-01-01T06:00", 40, 0),
+    ("2026-01-01T18:00", 50, 20),
+)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ROUND,
+        Disk(("longitude", "latitude"), (10, 50), (12, 7)),
+        TRACK,
+        ROUND | Box(lat=(-20, 0), lon=(100, 130)),
+        Union(ROUND, TRACK, tags=("pool", "track")) & Span("level", 700, 900),
+        Ellipsoid(("lat", "lon"), (50, 10), (8, 14)),
+        ConvexPolytope(("lat", "lon"), [(40, 0), (60, 0), (50, 30)]),
+        Point(("lat", "lon"), [(50, 10), (-30, 200)], method="nearest"),
+        Select("lat", [50, 45]) & Select("lon", 10),
+        VOYAGE,
+        Union(ROUND & Span("level", 700, 900), TRACK & Span("level", 400, 600)),
+        All("time") & ROUND,
+    ],
+)
+def test_every_kind_of_shape_comes_back(pick: Any, shape: Shape) -> None:
+    pick.shape = shape
+    assert pick.shape == shape
+    assert Shape.from_dict(browser_sees(pick, "shape")) == shape
+    assert pick.plan.points > 0
+    assert pick.plan.points == pick.extract()["t"].size
+    seen: list[Any] = []
+    pick.observe(seen.append, ["shape", "ranges", "field", "plan"])
+    for name in ("shape", "ranges"):
+        browser_sends(pick, **{name: browser_sees(pick, name)})
+    assert seen == []
+
+
+def test_drawn_parts_and_sliders_make_one_shape(pick: Any) -> None:
+    browser_sends(pick, shape=ROUND.to_dict(), asked=1)
+    browser_sends(pick, ranges={"time": [1, 2], "level": [0, 2]}, asked=2)
+    both = Union(ROUND, TRACK, tags=("Disk", "Path"))
+    browser_sends(pick, shape=both.to_dict(), asked=3)
+    assert pick.answered == 3
+    assert pick.shape == both & Span("time", "2026-01-01T06:00", "2026-01-01T12:00")
+    cut = pick.extract()
+    assert cut["tag"].values.tolist() == ["Disk", "Path"]
+    assert cut.sizes["time"] == 2
+
+
+def test_a_track_through_time_says_all_about_time(pick: Any) -> None:
+    pick.shape = VOYAGE
+    browser_sends(pick, ranges={"time": [2, 3], "level": [0, 1]})
+    assert pick.shape == VOYAGE & Span("level", 850, 1000)
+    assert pick.field["caption"].startswith("2026-01-01 12:00"), "the slider still shows a field"
+    browser_sends(pick, shape=ROUND.to_dict())
+    assert pick.shape == ROUND & Span("level", 850, 1000)
+
+
+def test_an_axis_that_was_all_can_be_narrowed(pick: Any) -> None:
+    pick.shape = All("level") & ROUND
+    browser_sends(pick, ranges={"time": [0, 5], "level": [1, 1]})
+    assert pick.shape == ROUND & Span("level", 850, 850)
 
 
 def test_which_variable_is_shown() -> None:

@@ -114,10 +114,12 @@ function drawFigures(node, plan, message, wait) {
     const figure = (value, what) => element("span", { class: "bh-figure" }, element("b", {}, value), ` ${what}`);
     const count = (value, one, many) => figure(value.toLocaleString("en"), value === 1 ? one : many);
     node.append(count(plan.points, "point", "points"));
+    if (!plan.points) node.append(element("span", { class: "bh-beyond" }, "between the points of the grid"));
     if (plan.result_bytes) node.append(figure(bytesText(plan.result_bytes), "in the result"));
     if (plan.chunks) node.append(count(plan.chunks, "chunk", "chunks"), figure(bytesText(plan.bytes), "to read"));
+    if (plan.beyond?.length) node.append(element("span", { class: "bh-beyond" }, `reaches beyond the cube on ${plan.beyond.join(" and ")}`));
     const saved = plan.box_bytes ? Math.round(100 * (1 - (plan.result_bytes ?? plan.bytes) / plan.box_bytes)) : 0;
-    if (saved > 0) node.append(element("span", { class: "bh-saved" }, `${saved} % less than its bounding box`));
+    if (saved > 0 && plan.points) node.append(element("span", { class: "bh-saved" }, `${saved} % less than its bounding box`));
   }
   if (message) node.append(element("span", { class: "bh-message" }, message));
   node.hidden = !node.childNodes.length;

@@ -218,7 +218,7 @@ class Drawing {
 
   // ---- on the screen
   refresh() {
-    const editable = this.host.mode() !== "view" && !this.draft;
+    const editable = this.host.mode() === "pan" && !this.draft;
     this.painter.paint(this.parts, {
       active: this.active,
       draft: this.draft && this.partOf(this.draft, true),

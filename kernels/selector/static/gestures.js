@@ -35,7 +35,7 @@ class Gestures {
     const { handle } = event.target.closest("[data-handle]")?.dataset || {};
     const { part } = event.target.closest("[data-part]")?.dataset || {};
     let kind = "pan";
-    if (mode !== "view" && event.button === 0 && handle && !handle.startsWith("dot")) {
+    if (mode === "pan" && event.button === 0 && handle) {
       kind = "handle";
       drawing.grab(handle);
     } else if (BY_DRAGGING.includes(mode) && event.button === 0) {
@@ -191,6 +191,10 @@ class Gestures {
   }
   onDrawing(key) {
     const { drawing, map, mode } = this;
+    if (mode === "country" && /^[\p{L}]$/u.test(key)) {
+      map.inspector.search.input.focus({ preventScroll: true }); // the letter is typed there
+      return false;
+    }
     const named = Object.keys(MODES).find((name) => MODES[name].key === key.toLowerCase());
     if (named) map.setMode(named);
     else if (key === "Escape") this.escape();

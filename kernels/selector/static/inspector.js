@@ -155,16 +155,17 @@ class Inspector {
 }
 
 // The parts by name: a button each, and one to take it away.
-function drawParts(node, drawing, mode) {
+function drawParts(node, drawing, mode, show) {
   const labels = labelsOf(drawing.parts);
   const key = JSON.stringify([labels, drawing.active, mode]);
   if (node.dataset.key === key) return;
   node.dataset.key = key;
+  const focused = [...node.querySelectorAll("button")].indexOf(node.getRootNode().activeElement);
   node.hidden = drawing.parts.length < 2 || mode === "view";
   node.replaceChildren(
     ...drawing.parts.map((_, i) => {
       const chosen = i === drawing.active;
-      const choose = () => drawing.choose(i);
+      const choose = () => show(i);
       const name = element("button", { type: "button", class: "bh-chip-name", "aria-pressed": String(chosen), onclick: choose }, labels[i]);
       const remove = element(
         "button", { type: "button", class: "bh-chip-remove", "aria-label": `Remove ${labels[i]}`, onclick: () => drawing.remove(i) },
@@ -173,4 +174,7 @@ function drawParts(node, drawing, mode) {
       return element("span", { class: `bh-chip${chosen ? " bh-on" : ""}` }, name, remove);
     }),
   );
+  // Who goes from part to part by keys is not thrown out.
+  const buttons = node.querySelectorAll("button");
+  if (focused >= 0) buttons[Math.min(focused, buttons.length - 1)]?.focus();
 }

@@ -80,7 +80,8 @@ class MapWidget {
     changed(["theme"], () => this.applyTheme());
     changed(["frame_height"], (height) => {
       this.root.classList.toggle("bh-fill", !height);
-      this.stage.style.height = height ? `${height}px` : "";
+      // A world twice as wide as high should not be shown three times on a very wide page.
+      this.stage.style.height = height ? `clamp(${height}px, ${height / 13.12}cqw, ${1.5 * height}px)` : "";
     });
     changed(["mode"], () => this.applyMode());
     changed(["field"], (raw) => this.applyField(raw));
@@ -248,7 +249,10 @@ class MapWidget {
     if (!this.gestures) return;
     this.toolbar.refresh(this.get("mode"));
     this.inspector.refresh();
-    drawParts(this.parts, this.drawing, this.get("mode"));
+    drawParts(this.parts, this.drawing, this.get("mode"), (index) => {
+      this.drawing.choose(index);
+      if (!this.isInView([this.drawing.chosen])) this.showParts([this.drawing.chosen]);
+    });
   }
   refreshFigures() {
     drawFigures(this.figures, this.get("plan"), this.get("message"), this.wait);
@@ -293,7 +297,7 @@ class MapWidget {
       const turn = 360 * Math.round((west + east - a - c) / 720);
       return [[a + turn, b], [c + turn, d]];
     };
-    this.glide((view) => view.fit(boundsOf(all.map(near)), 0.12));
+    this.glide((view) => view.fit(boundsOf(all.map(near)), 0.1));
   }
   glide(change, announce = true) {
     const { view } = this;

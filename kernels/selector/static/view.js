@@ -25,11 +25,11 @@ class View {
     this.lat = clamp(this.lat, -reach, reach);
     return this;
   }
-  fit([west, south, east, north], margin = 0.06) {
+  fit([west, south, east, north], margin = null) {
     const whole = north - south > 100 || east - west > 200;
     // Away from the equator a degree of longitude is shorter: regions keep their shape.
     this.squeeze = whole ? 1 : Math.max(0.25, Math.cos(((north + south) / 2) * (Math.PI / 180)));
-    const room = whole ? 1 : 1 - 2 * margin;
+    const room = 1 - 2 * (margin ?? (whole ? 0 : 0.06));
     this.lon = (west + east) / 2;
     this.lat = (south + north) / 2;
     this.scale = Math.min(
