@@ -92,10 +92,8 @@ class Exports:
 
         Examples
         --------
-        >>> cut = xr.Dataset(
-        ...     {"t": ("points", [1.0, 2.0, 3.0])},
-        ...     {"latitude": ("points", [50.0, 50.0, 51.0]), "longitude": ("points", [3.0, 4.0, 3.0])},
-        ... )
+        >>> places = {"lat": ("points", [50.0, 50.0, 51.0]), "lon": ("points", [3.0, 4.0, 3.0])}
+        >>> cut = xr.Dataset({"t": ("points", [1.0, 2.0, 3.0])}, places)
         >>> cut.polytope.to_grid().t.values
         array([[ 1.,  2.],
                [ 3., nan]])

@@ -127,7 +127,7 @@ def _coupled(dataset: xr.Dataset, names: dict[str, Hashable]) -> tuple[Hashable,
     for role, key in names.items():
         dims = dataset.coords[key].dims
         for dim in dims:
-            flat = role in ("x", "y") and len(dims) > 1
+            flat = role != "t" and len(dims) > 1
             counts[dim] = counts.get(dim, 0) + (2 if flat else 1)
     if "part" in dataset.coords:
         counts.update(dict.fromkeys(dataset.coords["part"].dims, 2))

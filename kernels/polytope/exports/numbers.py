@@ -1,6 +1,6 @@
 """Arrays as plain JSON values, by whole arrays: shortest digits, None for what is missing."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,8 @@ from ..values import duration_text
 
 # Powers of ten up to here are exact in float64, so one division or product rounds correctly.
 _EXACT = 22
+
+_Unit = Literal["s", "ms", "us", "ns"]
 
 
 def shortest(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -29,11 +31,16 @@ def shortest(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     >>> shortest(np.array([0.1], np.float32))
     array([0.1])
     """
-    wide = values.astype(np.float64)
     if values.dtype.itemsize > 4:
-        return wide
-    flat, narrow = wide.ravel(), values.ravel()
-    open_ = np.flatnonzero(np.isfinite(flat) & (flat != np.rint(flat)))
+        return values.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaNs that signal; digits past the largest
+        return _shortest(values.ravel()).reshape(values.shape)
+
+
+def _shortest(narrow: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    flat = narrow.astype(np.float64)
+    whole = (flat == np.rint(flat)) & (np.abs(flat) < 2.0**24)
+    open_ = np.flatnonzero(np.isfinite(flat) & ~whole)
     result = flat.copy()
     for digits in range(1, 10):
         if not len(open_):
@@ -42,12 +49,12 @@ def shortest(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         power = digits - 1 - np.floor(np.log10(np.abs(x))).astype(np.int64)
         scale = 10.0 ** np.minimum(np.abs(power), _EXACT)
         rounded = np.where(power >= 0, np.rint(x * scale) / scale, np.rint(x / scale) * scale)
-        same = (rounded.astype(values.dtype) == narrow[open_]) & (np.abs(power) <= _EXACT)
+        same = (rounded.astype(narrow.dtype) == narrow[open_]) & (np.abs(power) <= _EXACT)
         result[open_[same]] = rounded[same]
         open_ = open_[~same]
     if len(open_):  # too small for exact powers of ten
         result[open_] = narrow[open_].astype(str).astype(np.float64)
-    return result.reshape(values.shape)
+    return result
 
 
 def kind_of(values: npt.NDArray[Any]) -> str:
@@ -91,11 +98,8 @@ def times(values: npt.NDArray[Any]) -> list[str | None]:
     if values.dtype.kind != "M":
         return [f"{value.isoformat()}Z" for value in values.ravel()]
     distinct, place = np.unique(values.ravel(), return_inverse=True)
-    unit = next(
-        unit
-        for unit in ("s", "ms", "us", "ns", None)
-        if unit is None or (_equal(distinct, distinct.astype(f"M8[{unit}]")))
-    )
+    units: tuple[_Unit, ...] = ("s", "ms", "us")
+    unit: _Unit = next((u for u in units if _equal(distinct, distinct.astype(f"M8[{u}]"))), "ns")
     texts: list[str] = np.datetime_as_string(distinct, unit=unit).tolist()
     written = [None if text == "NaT" else f"{text}Z" for text in texts]
     return [written[number] for number in place.tolist()]
