@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
 from boathouse.catalogs.errors import BadShape
-from boathouse.kernels.polytope import gather
+from boathouse.kernels.polytope.gather import blocks
 from boathouse.kernels.polytope.shapes import Box, Polygon, Span
 
 AXES = ("latitude", "longitude")
@@ -111,7 +111,7 @@ def test_tasks_batch_chunks_and_stay_lazy(shape, monkeypatch):
     ds = globe()
     expected = ds.polytope.extract(shape)
     for least in (0, 10_000, 16_000_000):
-        monkeypatch.setattr(gather, "TASK_BYTES", least)
+        monkeypatch.setattr(blocks, "TASK_BYTES", least)
         lazy = ds.chunk(time=2, level=1, latitude=7, longitude=11).polytope.extract(shape)
         assert all(lazy[name].chunks is not None for name in ("t", "u"))
         xr.testing.assert_identical(lazy.compute(), expected)
@@ -122,7 +122,7 @@ def test_small_chunks_share_a_task(monkeypatch):
     ds = globe()[["t"]].chunk(time=1, level=1, latitude=10, longitude=20)
     few = ds.polytope.extract(DIAGONAL)
     assert few.t.data.npartitions == 1
-    monkeypatch.setattr(gather, "TASK_BYTES", 1)
+    monkeypatch.setattr(blocks, "TASK_BYTES", 1)
     many = ds.polytope.extract(DIAGONAL)
     assert many.t.data.numblocks[:2] == (4, 2)
     assert many.t.data.numblocks[2] > 2

@@ -1,105 +1,25 @@
-"""Fetches the values of points: from memory by index, from Dask in tasks that batch chunks."""
+"""Gathers points of Dask arrays in tasks that batch chunks."""
 
 import itertools
 import math
 from dataclasses import dataclass
 from typing import Any, cast
-from uuid import uuid4
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from .plan import Chunks, chunks_of
-from .rows import Rows, chunk_of
+from ..rows import Rows, chunk_of
+from .memory import take
+
+Chunks = tuple[tuple[int, ...], ...]
+# Points that go together, and the chunks that they touch.
+Batch = tuple[Rows, npt.NDArray[np.int64]]
 
 # What a task should read at least, so that Dask's own cost per task stays small beside it.
 TASK_BYTES = 16_000_000
-# From this many points of a field on, one take for each field beats one for all.
-_MANY = 64
-
-
-def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
-    """The values of a variable at coupled points, as lazy as the variable is.
-
-    Parameters
-    ----------
-    variable : xr.Variable
-        It has one or more of the dimensions of ``rows``.
-    rows : Rows
-        The points.
-    name : str
-        The dimension that takes the place of theirs.
-
-    Returns
-    -------
-    xr.Variable
-        Attributes as they were; ``name`` stands where the first of the dimensions stood.
-    """
-    present = [dim for dim in rows.dims if dim in variable.dims]
-    if len(present) < len(rows.dims):
-        columns = dict(zip(rows.dims, rows.points(), strict=True))
-        return variable.isel({dim: xr.Variable(name, columns[dim]) for dim in present})
-    if not variable._in_memory and variable.chunks is None:
-        variable = _with_dask(variable)
-    data = variable.data
-    places = tuple(variable.dims.index(dim) for dim in rows.dims)
-    position = min(places)
-    if isinstance(data, da.Array) and isinstance(data._meta, np.ndarray):
-        values: Any = _gather_dask(data, places, rows)
-    elif isinstance(data, np.ndarray):
-        values = np.moveaxis(take(data, places, rows.points()), -1, position)
-    else:  # another kind of array: xarray knows how
-        indices = {d: xr.Variable(name, i) for d, i in zip(rows.dims, rows.points(), strict=True)}
-        return variable.isel(indices)
-    dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
-    dims.insert(position, name)
-    return xr.Variable(dims, values, variable.attrs, variable.encoding)
-
-
-def _with_dask(variable: xr.Variable) -> xr.Variable:
-    """Read a lazy variable by its own chunks: xarray's vectorised reading takes far too much."""
-    sizes = dict(zip(variable.dims, chunks_of(variable) or (), strict=True))
-    return variable.chunk(sizes, name=f"boathouse-read-{uuid4().hex}")
-
-
-def take(
-    array: npt.NDArray[Any], places: tuple[int, ...], indices: tuple[npt.NDArray[np.int64], ...]
-) -> npt.NDArray[Any]:
-    """Values at points.
-
-    Parameters
-    ----------
-    array : array
-        Of any dimensions.
-    places : tuple of int
-        The dimensions that the indices belong to.
-    indices : tuple of arrays, each of shape (points,)
-        The points.
-
-    Returns
-    -------
-    array, shape (the other dimensions..., points)
-        A copy.
-    """
-    fields = np.moveaxis(array, places, range(-len(places), 0))
-    lead, shape = fields.shape[: -len(places)], fields.shape[-len(places) :]
-    if not all(field.flags.c_contiguous for field in _one_field(fields, len(lead))):
-        return fields[(..., *indices)]
-    flat = np.ravel_multi_index(indices, shape)
-    if math.prod(lead) == 1 or len(flat) < _MANY:
-        return np.take(fields.reshape(*lead, math.prod(shape)), flat, axis=-1)
-    result = np.empty((*lead, len(flat)), dtype=array.dtype)
-    for number in np.ndindex(*lead):
-        np.take(fields[number].reshape(-1), flat, out=result[number], mode="clip")
-    return result
-
-
-def _one_field(fields: npt.NDArray[Any], lead: int) -> list[npt.NDArray[Any]]:
-    return [fields[(0,) * lead]] if fields.size else []
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,24 +70,38 @@ def _assemble(piece: _Piece, blocks: list[npt.NDArray[Any]]) -> npt.NDArray[Any]
     return np.moveaxis(result, -1, min(piece.places))
 
 
-def _gather_dask(array: da.Array, places: tuple[int, ...], rows: Rows) -> da.Array:
+def gather_blocks(array: da.Array, places: tuple[int, ...], rows: Rows) -> da.Array:
     """Points of a Dask array: each touched block goes into exactly one task.
+
+    Parameters
+    ----------
+    array : da.Array
+        Of any chunks.
+    places : tuple of int
+        Its dimensions that the points are on.
+    rows : Rows
+        The points.
+
+    Returns
+    -------
+    da.Array
+        The points' dimension stands where the first of theirs stood.
+
+    Notes
+    -----
 
     The points are in the order of the cube, so those of one row of blocks follow each other;
     a task takes one or more whole rows of blocks, and one or more blocks of the other dimensions.
     """
-    chunks: Chunks = tuple(tuple(map(int, sizes)) for sizes in array.chunks)
+    chunks = tuple(tuple(map(int, sizes)) for sizes in array.chunks)
     inner: Chunks = tuple(chunks[place] for place in places)
     others = [number for number in range(array.ndim) if number not in places]
-    smallest = math.prod(max(chunks[number]) for number in others) * array.dtype.itemsize
-    batches = _batches(rows, inner, smallest)
-    heaviest = max(smallest * _cells(touched, inner) for _, touched in batches)
-    bundles = _bundles([chunks[number] for number in others], heaviest)
+    parts, bundles = tasks_of(rows, chunks, places, array.dtype.itemsize)
     name = f"polytope-{tokenize(array.name, places, rows.prefix, rows.start, rows.stop)}"
     position = min(places)
     layer: dict[Any, Any] = {}
     numbered = [list(enumerate(bundle)) for bundle in bundles]
-    for number, (part, touched) in enumerate(batches):
+    for number, (part, touched) in enumerate(parts):
         for chosen in itertools.product(*numbered):
             blocks = [range(*bundle) for _, bundle in chosen]
             spans = tuple(
@@ -186,7 +120,7 @@ def _gather_dask(array: da.Array, places: tuple[int, ...], rows: Rows) -> da.Arr
         tuple(sum(chunks[dim][slice(*bundle)]) for bundle in bundle_list)
         for dim, bundle_list in zip(others, bundles, strict=True)
     ]
-    out.insert(position, tuple(part.count for part, _ in batches))
+    out.insert(position, tuple(part.count for part, _ in parts))
     # Dask's own types do not admit its arrays here.
     graph = HighLevelGraph.from_collections(name, layer, dependencies=cast(Any, [array]))
     return cast(Any, da.Array)(graph, name, tuple(out), dtype=array.dtype)
@@ -199,13 +133,55 @@ def _block(
     return tuple(index[number] for number in range(len(index)))
 
 
-def _batches(
-    rows: Rows, chunks: Chunks, block_bytes: int
-) -> list[tuple[Rows, npt.NDArray[np.int64]]]:
+def tasks_of(
+    rows: Rows, chunks: Chunks, places: tuple[int, ...], width: int
+) -> tuple[list[Batch], list[list[tuple[int, int]]]]:
+    """Which chunks one task takes together, that it reads TASK_BYTES or more.
+
+    Parameters
+    ----------
+    rows : Rows
+        The points.
+    chunks : tuple of tuples of int
+        The lengths of the chunks along each dimension of the array.
+    places : tuple of int
+        The dimensions that the points are on.
+    width : int
+        Bytes of a value.
+
+    Returns
+    -------
+    list of (Rows, array)
+        Points that go together, and the chunks that they touch.
+    list of lists of (int, int)
+        For each other dimension the chunks that go together, from first to before last.
+    """
+    inner = tuple(chunks[place] for place in places)
+    others = [sizes for number, sizes in enumerate(chunks) if number not in places]
+    smallest = math.prod(map(max, others)) * width
+    parts = _batches(rows, inner, smallest)
+    heaviest = max(smallest * _cells(touched, inner) for _, touched in parts)
+    return parts, _bundles(others, heaviest)
+
+
+def task_sizes(
+    rows: Rows, chunks: Chunks, places: tuple[int, ...], width: int
+) -> tuple[tuple[int, ...], ...]:
+    """The lengths of such tasks along the dimensions of the result, the points' one last."""
+    parts, bundles = tasks_of(rows, chunks, places, width)
+    others = [sizes for number, sizes in enumerate(chunks) if number not in places]
+    lengths = [
+        tuple(sum(sizes[slice(*bundle)]) for bundle in found)
+        for sizes, found in zip(others, bundles, strict=True)
+    ]
+    return (*lengths, tuple(part.count for part, _ in parts))
+
+
+def _batches(rows: Rows, chunks: Chunks, block_bytes: int) -> list[Batch]:
     """Split rows where the first dimension's chunks end, keeping small neighbours together."""
     owner = chunk_of(rows.prefix[:, 0], chunks[0])
     edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)]
-    result: list[tuple[Rows, npt.NDArray[np.int64]]] = []
+    result: list[Batch] = []
     first, held = 0, 0
     for start, stop in itertools.pairwise(edges):
         held += block_bytes * _cells(rows.part(start, stop).touched(chunks), chunks)

@@ -1,0 +1,84 @@
+"""Fetches the values of points: from memory by index, from a store each touched chunk once."""
+
+from typing import Any
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from ..rows import Rows
+from .blocks import TASK_BYTES, Chunks, gather_blocks
+from .layers import source_of
+from .lazy import lazy_points
+from .memory import take
+
+__all__ = ["TASK_BYTES", "gather", "store_chunks", "take"]
+
+
+def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
+    """The values of a variable at coupled points, as lazy as the variable is.
+
+    Parameters
+    ----------
+    variable : xr.Variable
+        It has one or more of the dimensions of ``rows``.
+    rows : Rows
+        The points.
+    name : str
+        The dimension that takes the place of theirs.
+
+    Returns
+    -------
+    xr.Variable
+        Attributes as they were; ``name`` stands where the first of the dimensions stood.
+    """
+    present = [dim for dim in rows.dims if dim in variable.dims]
+    if len(present) < len(rows.dims):
+        columns = dict(zip(rows.dims, rows.points(), strict=True))
+        return variable.isel({dim: xr.Variable(name, columns[dim]) for dim in present})
+    places = tuple(variable.dims.index(dim) for dim in rows.dims)
+    position = min(places)
+    dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
+    dims.insert(position, name)
+    source = None if variable._in_memory else source_of(variable._data)
+    if source is not None:
+        values: Any = lazy_points(source, places, rows, position)
+        return xr.Variable(dims, values, variable.attrs, variable.encoding)
+    if not variable._in_memory and variable.chunks is None:
+        variable = _with_dask(variable)
+    data = variable.data
+    if isinstance(data, da.Array) and isinstance(data._meta, np.ndarray):
+        values = gather_blocks(data, places, rows)
+    elif isinstance(data, np.ndarray):
+        values = np.moveaxis(take(data, places, rows.points()), -1, position)
+    else:  # another kind of array: xarray knows how
+        indices = {d: xr.Variable(name, i) for d, i in zip(rows.dims, rows.points(), strict=True)}
+        return variable.isel(indices)
+    return xr.Variable(dims, values, variable.attrs, variable.encoding)
+
+
+def store_chunks(variable: xr.Variable) -> Chunks | None:
+    """The units in which a lazy variable lies in its zarr store; the inner ones of shards.
+
+    Parameters
+    ----------
+    variable : xr.Variable
+        Of any kind.
+
+    Returns
+    -------
+    tuple of tuples of int, or None
+        Their lengths along each dimension; None when it is no zarr array, or in memory.
+    """
+    source = None if variable._in_memory else source_of(variable._data)
+    return None if source is None else source.chunks
+
+
+def _with_dask(variable: xr.Variable) -> xr.Variable:
+    """Read a lazy variable by its own chunks: xarray's vectorised reading takes far too much."""
+    stored = variable.encoding.get("chunks") or variable.encoding.get("chunksizes")
+    if stored is None or len(stored) != variable.ndim:
+        stored = variable.shape
+    sizes = {dim: max(int(n), 1) for dim, n in zip(variable.dims, stored, strict=True)}
+    return variable.chunk(sizes, name=f"boathouse-read-{uuid4().hex}")

@@ -1,0 +1,197 @@
+"""A lazy array of points in a zarr array: reads each touched chunk once when it is asked."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from ..rows import Rows
+from .layers import Chosen, Source, compose
+from .memory import MANY, take_flat, whole_fields
+from .places import Layout, Piece, intervals_of, outer
+from .reading import read
+
+Array = npt.NDArray[Any]
+POINTS = -1
+
+
+class Gathered(BackendArray):
+    """Values of a zarr array, of some dimensions at points; nothing is read before it is asked.
+
+    xarray's ``LazilyIndexedArray`` goes around it, so that what is chosen of it stays lazy too.
+
+    Parameters
+    ----------
+    source : Source
+        The variable.
+    places : tuple of int
+        The variable's dimensions that the points are on; none for a box.
+    rows : Rows or None
+        The points; None for a box.
+    position : int
+        Where the points' dimension stands in the result.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        places: tuple[int, ...] = (),
+        rows: Rows | None = None,
+        position: int = 0,
+    ) -> None:
+        self.source, self.rows = source, rows
+        self._group = tuple(source.axes[place] for place in places)
+        axes = [axis for number, axis in enumerate(source.axes) if number not in places]
+        if rows is not None:
+            axes.insert(position, POINTS)
+        self._axes = tuple(axes)
+        self.dtype = source.dtype
+        self._token = uuid4().hex
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the result."""
+        return tuple(self._length(axis) for axis in self._axes)
+
+    def _length(self, axis: int) -> int:
+        if axis == POINTS:
+            assert self.rows is not None
+            return self.rows.count
+        chosen = self.source.chosen[axis]
+        assert not isinstance(chosen, int)
+        return len(chosen)
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return (type(self).__qualname__, self._token)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Array:
+        support = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Array:
+        """The values, read in another thread so that the event loop goes on."""
+        return await asyncio.to_thread(self.__getitem__, key)
+
+    def _read(self, key: tuple[Any, ...]) -> Array:
+        """Values by an int, slice or array of int for each dimension."""
+        layout, lone, moved = self._layout(key)
+        result = np.empty(layout.shape, dtype=self.dtype)
+        if result.size:
+            scatter = Scatter(self.source, layout, result)
+            count, pieces = layout.pieces()
+            read(self.source.array, pieces, count, scatter)
+        result = result.transpose(moved)
+        return result[tuple(0 if axis in lone else slice(None) for axis in range(result.ndim))]
+
+    def _layout(self, key: tuple[Any, ...]) -> tuple[Layout, set[int], list[int]]:
+        """What is read, which dimensions of the result are dropped, and their order."""
+        others: list[int] = [n for n in self._axes if n != POINTS]
+        chosen: dict[int, Chosen] = {}
+        lone: set[int] = set()
+        pick: Any = slice(None)
+        for number, (axis, wanted) in enumerate(zip(self._axes, key, strict=True)):
+            one = isinstance(wanted, int | np.integer)
+            lone |= {number} if one else set()
+            part = slice(int(wanted), int(wanted) + 1) if one else wanted
+            if axis == POINTS:
+                pick = part
+            else:
+                chosen[axis] = compose(self.source.chosen[axis], part)
+        fixed = [n for n in range(self.source.array.ndim) if n not in (*others, *self._group)]
+        lead = (*others, *fixed)
+        chosen.update({n: self.source.chosen[n] for n in fixed})
+        intervals = None
+        if self.rows is not None:
+            intervals = intervals_of(self.rows, [self.source.chosen[n] for n in self._group], pick)
+        chunks = tuple(map(int, self.source.array.chunks))
+        layout = Layout(chunks, lead, tuple(chosen[n] for n in lead), self._group, intervals)
+        stored = {axis: number for number, axis in enumerate(lead)}
+        stored[POINTS] = len(lead)
+        moved = [stored[axis] for axis in self._axes]
+        # Dimensions that the variable has lost come last, and go.
+        lone |= set(range(len(moved), len(moved) + len(fixed)))
+        return layout, lone, [*moved, *(stored[n] for n in fixed)]
+
+
+class Scatter:
+    """Puts what is wanted of chunks where it belongs in the result; may be called at once.
+
+    Parameters
+    ----------
+    source : Source
+        How stored values are decoded.
+    layout : Layout
+        What is read.
+    result : array
+        It is filled.
+    """
+
+    def __init__(self, source: Source, layout: Layout, result: Array) -> None:
+        self._functions, self._layout, self._result = source.functions, layout, result
+        self._order = (*layout.others, *layout.group)
+        self._nominal = tuple(layout.chunks[dim] for dim in layout.group)
+
+    def __call__(self, piece: Piece, block: Array) -> None:
+        """Take what is wanted of a chunk."""
+        if block.ndim == 0 and self._order:  # a chunk of one value
+            rest = () if piece.points is None else (piece.points.positions,)
+            self._result[outer(piece.target, *rest)] = self._decoded(block.reshape(1))[0]
+            return
+        lead = block.transpose(self._order)[outer(piece.inside)]
+        if piece.points is None:
+            self._result[outer(piece.target)] = self._decoded(lead)
+        else:
+            self._put(piece, lead, len(self._nominal))
+
+    def _put(self, piece: Piece, fields: Array, trailing: int) -> None:
+        assert piece.points is not None
+        flat, positions = piece.points.flat, piece.points.positions
+        shape = fields.shape[-trailing:]
+        whole = whole_fields(fields, trailing)
+        if shape != self._nominal:  # zarr cuts the chunks at the array's end
+            flat = np.ravel_multi_index(np.unravel_index(flat, self._nominal), shape)
+        plain = not self._functions and fields.dtype == self._result.dtype
+        if (
+            whole
+            and plain
+            and isinstance(positions, slice)
+            and len(flat) >= MANY
+            and all(isinstance(target, slice) for target in piece.target)
+        ):
+            part = self._result[(*piece.target, positions)]
+            for number in np.ndindex(*fields.shape[:-trailing]):
+                np.take(fields[number].reshape(-1), flat, out=part[number], mode="clip")
+            return
+        if whole:
+            values = take_flat(fields, trailing, flat)
+        else:
+            values = fields[(..., *np.unravel_index(flat, shape))]
+        self._result[outer(piece.target, positions)] = self._decoded(values)
+
+    def _decoded(self, values: Array) -> Array:
+        for function in self._functions:
+            values = function(values)
+        return values
+
+
+def lazy_points(
+    source: Source, places: tuple[int, ...], rows: Rows, position: int
+) -> indexing.LazilyIndexedArray:
+    """The points of a variable as what xarray takes for lazy data.
+
+    Parameters
+    ----------
+    source : Source
+        The variable.
+    places : tuple of int
+        The variable's dimensions that the points are on.
+    rows : Rows
+        The points.
+    position : int
+        Where the points' dimension stands in the result.
+    """
+    return indexing.LazilyIndexedArray(Gathered(source, places, rows, position))

@@ -1,0 +1,67 @@
+"""Takes the values of points out of arrays in memory."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+# From this many points of a field on, one take for each field beats one for all.
+MANY = 64
+
+
+def take(
+    array: Array, places: tuple[int, ...], indices: tuple[npt.NDArray[np.int64], ...]
+) -> Array:
+    """Values at points.
+
+    Parameters
+    ----------
+    array : array
+        Of any dimensions.
+    places : tuple of int
+        The dimensions that the indices belong to.
+    indices : tuple of arrays, each of shape (points,)
+        The points.
+
+    Returns
+    -------
+    array, shape (the other dimensions..., points)
+        A copy.
+
+    Examples
+    --------
+    >>> take(np.arange(6).reshape(2, 3), (0, 1), (np.array([0, 1]), np.array([2, 0])))
+    array([2, 3])
+    """
+    fields = np.moveaxis(array, places, range(-len(places), 0))
+    shape = fields.shape[-len(places) :]
+    if not whole_fields(fields, len(places)):
+        return fields[(..., *indices)]
+    return take_flat(fields, len(places), np.ravel_multi_index(indices, shape))
+
+
+def whole_fields(fields: Array, trailing: int) -> bool:
+    """Whether the trailing dimensions lie in memory as one piece."""
+    if not fields.size:
+        return False
+    return fields[(0,) * (fields.ndim - trailing)].flags.c_contiguous
+
+
+def take_flat(fields: Array, trailing: int, flat: npt.NDArray[np.int64]) -> Array:
+    """Values at flat indices over the trailing dimensions, which lie in memory as one piece.
+
+    Returns
+    -------
+    array, shape (the leading dimensions..., points)
+        A copy.
+    """
+    lead = fields.shape[: fields.ndim - trailing]
+    size = math.prod(fields.shape[len(lead) :])
+    if math.prod(lead) == 1 or len(flat) < MANY:
+        return np.take(fields.reshape(*lead, size), flat, axis=-1)
+    result = np.empty((*lead, len(flat)), dtype=fields.dtype)
+    for number in np.ndindex(*lead):
+        np.take(fields[number].reshape(-1), flat, out=result[number], mode="clip")
+    return result

@@ -1,0 +1,290 @@
+"""Finds which chunk holds which points, and where each goes in the result."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..rows import Rows, expand
+from .layers import Chosen, as_range, compose
+
+Indices = npt.NDArray[np.int64]
+# What is taken along one dimension, inside a chunk or of the result.
+Taken = slice | Indices
+
+
+class Intervals(NamedTuple):
+    """Points of a stored array, as intervals along the last of some dimensions.
+
+    Attributes
+    ----------
+    prefix : array of int64, shape (intervals, dimensions - 1)
+        The index on all dimensions but the last.
+    start, stop : arrays of int64, shape (intervals,)
+        The half-open interval on the last.
+    offset : array of int64, shape (intervals,)
+        Where the interval's first point goes in the result.
+    """
+
+    prefix: Indices
+    start: Indices
+    stop: Indices
+    offset: Indices
+
+
+def intervals_of(rows: Rows, chosen: Sequence[Chosen], pick: slice | Indices) -> Intervals:
+    """The points in the indices of the stored array.
+
+    Parameters
+    ----------
+    rows : Rows
+        The points of the cube.
+    chosen : sequence of range or array
+        For each of their dimensions the stored indices that the cube has.
+    pick : slice or array of int
+        Which of the points are wanted.
+    """
+    found = Intervals(rows.prefix, rows.start, rows.stop, _offsets(rows.start, rows.stop))
+    if isinstance(pick, slice) and pick.step in (None, 1):
+        found = _between(found, *pick.indices(rows.count)[:2])
+    else:
+        which = np.arange(rows.count)[pick] if isinstance(pick, slice) else pick
+        found = _single(found, which)
+    last = chosen[-1]
+    if not (isinstance(last, range) and last.step == 1):
+        count = int((found.stop - found.start).sum())
+        found = _single(found, np.arange(count))
+    columns = [compose(c, found.prefix[:, n]) for n, c in enumerate(chosen[:-1])]
+    prefix = np.stack(columns, axis=1) if columns else found.prefix
+    start = np.asarray(compose(last, found.start))
+    return Intervals(prefix, start, start + (found.stop - found.start), found.offset)
+
+
+def _offsets(start: Indices, stop: Indices) -> Indices:
+    length = stop - start
+    return np.cumsum(length) - length
+
+
+def _between(found: Intervals, first: int, last: int) -> Intervals:
+    """The points from first to before last."""
+    length = found.stop - found.start
+    low = np.clip(first - found.offset, 0, length)
+    high = np.clip(last - found.offset, 0, length)
+    keep = high > low
+    start, stop = (found.start + low)[keep], (found.start + high)[keep]
+    return Intervals(found.prefix[keep], start, stop, _offsets(start, stop))
+
+
+def _single(found: Intervals, which: Indices) -> Intervals:
+    """Some of the points, in any order, each an interval of its own."""
+    row = np.searchsorted(found.offset, which, side="right") - 1
+    start = found.start[row] + (which - found.offset[row])
+    return Intervals(found.prefix[row], start, start + 1, np.arange(len(which)))
+
+
+class Points:
+    """The points in one chunk; written out when they are asked for.
+
+    Parameters
+    ----------
+    base, length, offset : arrays of int64, shape (intervals,)
+        For each interval the flat index in the chunk of its first point, its points, and where
+        the first goes in the result.
+    """
+
+    def __init__(self, base: Indices, length: Indices, offset: Indices) -> None:
+        self._base, self._length, self._offset = base, length, offset
+
+    @cached_property
+    def flat(self) -> Indices:
+        """The flat index of each point in the chunk, over the points' dimensions."""
+        return expand(self._base, self._base + self._length)[1]
+
+    @cached_property
+    def positions(self) -> Taken:
+        """Where each point goes in the result."""
+        following = self._offset[:-1] + self._length[:-1] == self._offset[1:]
+        if following.all():
+            return slice(int(self._offset[0]), int(self._offset[-1] + self._length[-1]))
+        return expand(self._offset, self._offset + self._length)[1]
+
+
+def by_chunk(
+    intervals: Intervals, chunks: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Points]]:
+    """The points of each chunk that has any.
+
+    Parameters
+    ----------
+    intervals : Intervals
+        The points.
+    chunks : tuple of int
+        A chunk's lengths along the points' dimensions.
+
+    Yields
+    ------
+    tuple of int, Points
+        The chunk's number on each of these dimensions, and its points.
+    """
+    width = chunks[-1]
+    row, cell = expand(intervals.start // width, (intervals.stop - 1) // width + 1)
+    start = np.maximum(intervals.start[row], cell * width)
+    length = np.minimum(intervals.stop[row], (cell + 1) * width) - start
+    offset = intervals.offset[row] + (start - intervals.start[row])
+    prefix = intervals.prefix[row]
+    numbers = np.column_stack([prefix // np.array(chunks[:-1], dtype=np.int64), cell])
+    inside = np.column_stack([prefix % np.array(chunks[:-1], dtype=np.int64), start % width])
+    base = np.zeros(len(start), dtype=np.int64)
+    for number, size in enumerate(chunks):
+        base = base * size + inside[:, number]
+    if not len(base):
+        return
+    order = np.lexsort(numbers.T[::-1])
+    ordered = numbers[order]
+    heads = np.flatnonzero((np.diff(ordered, axis=0) != 0).any(axis=1)) + 1
+    edges = [0, *heads.tolist(), len(order)]
+    for first, last in itertools.pairwise(edges):
+        part = order[first:last]
+        coords = tuple(ordered[first].tolist())
+        yield coords, Points(base[part], length[part], offset[part])
+
+
+class Stretch(NamedTuple):
+    """What is taken of one chunk along one dimension, and where it goes.
+
+    Attributes
+    ----------
+    number : int
+        The chunk's number.
+    inside : slice or array of int
+        In the chunk.
+    target : slice or array of int
+        In the result.
+    """
+
+    number: int
+    inside: Taken
+    target: Taken
+
+
+def stretches(chosen: Chosen, chunk: int) -> list[Stretch]:
+    """Cut what is chosen of a dimension up by chunks.
+
+    Parameters
+    ----------
+    chosen : int, range or array
+        The indices; a single one leaves a dimension of length 1.
+    chunk : int
+        A chunk's length.
+
+    Examples
+    --------
+    >>> stretches(range(3, 6), 4)[1]
+    Stretch(number=1, inside=slice(0, 2, None), target=slice(1, 3, None))
+    """
+    index = np.atleast_1d(np.asarray(chosen, dtype=np.int64))
+    owner = index // chunk
+    order = np.argsort(owner, kind="stable")
+    edges = np.flatnonzero(np.diff(owner[order])) + 1
+    result: list[Stretch] = []
+    for target in np.split(order, edges) if len(index) else ():
+        inside = index[target] - int(owner[target[0]]) * chunk
+        result.append(Stretch(int(owner[target[0]]), _slim(inside), _slim(target)))
+    return result
+
+
+def _slim(index: Indices) -> Taken:
+    found = as_range(index)
+    return slice(found.start, found.stop) if isinstance(found, range) else index
+
+
+class Piece(NamedTuple):
+    """What is taken of one chunk.
+
+    Attributes
+    ----------
+    chunk : tuple of int
+        The chunk's number on each dimension of the stored array.
+    inside, target : tuples of slice or array
+        Along the dimensions that are not the points': in the chunk and in the result.
+    points : Points or None
+        The points; None when there are only ranges.
+    """
+
+    chunk: tuple[int, ...]
+    inside: tuple[Taken, ...]
+    target: tuple[Taken, ...]
+    points: Points | None
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What is read of a stored array.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        The lengths of a chunk.
+    others : tuple of int
+        The dimensions of the array that are not the points', in the order of the result.
+    chosen : tuple of int, range or array
+        What is read of each of them.
+    group : tuple of int
+        The dimensions of the array that the points are on.
+    intervals : Intervals or None
+        The points; they come last in the result.
+    """
+
+    chunks: tuple[int, ...]
+    others: tuple[int, ...]
+    chosen: tuple[Chosen, ...]
+    group: tuple[int, ...] = ()
+    intervals: Intervals | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the result; a single index leaves a dimension of length 1."""
+        lengths = [1 if isinstance(c, int) else len(c) for c in self.chosen]
+        if self.intervals is not None:
+            lengths.append(int((self.intervals.stop - self.intervals.start).sum()))
+        return tuple(lengths)
+
+    def pieces(self) -> tuple[int, Iterator[Piece]]:
+        """How many chunks there are to read, and what of each; every chunk once."""
+        parts = [
+            stretches(c, self.chunks[d]) for d, c in zip(self.others, self.chosen, strict=True)
+        ]
+        groups: list[tuple[tuple[int, ...], Points | None]] = [((), None)]
+        if self.intervals is not None:
+            groups = list(by_chunk(self.intervals, tuple(self.chunks[d] for d in self.group)))
+        return len(groups) * math.prod(map(len, parts)), self._each(groups, parts)
+
+    def _each(
+        self, groups: list[tuple[tuple[int, ...], Points | None]], parts: list[list[Stretch]]
+    ) -> Iterator[Piece]:
+        for coords, points in groups:
+            number = dict(zip(self.group, coords, strict=True))
+            for part in itertools.product(*parts):
+                number.update(zip(self.others, (p.number for p in part), strict=True))
+                chunk = tuple(number[d] for d in range(len(self.chunks)))
+                inside = tuple(p.inside for p in part)
+                yield Piece(chunk, inside, tuple(p.target for p in part), points)
+
+
+def outer(lead: tuple[Taken, ...], *rest: Taken) -> tuple[Any, ...]:
+    """An index that takes along each dimension by itself.
+
+    Examples
+    --------
+    >>> np.zeros((4, 5, 6))[outer((np.array([0, 2]), slice(0, 3)), np.array([1, 5]))].shape
+    (2, 3, 2)
+    """
+    index = (*lead, *rest)
+    if sum(not isinstance(i, slice) for i in index) <= 1:
+        return index
+    return np.ix_(*(np.arange(i.start, i.stop) if isinstance(i, slice) else i for i in index))
