@@ -31,13 +31,16 @@ def coverage_of(dataset: xr.Dataset) -> dict[str, Any]:
     for name in names:
         groups.setdefault(frozenset(dataset[name].dims), []).append(name)
     coverages: list[dict[str, Any]] = []
+    beside: dict[str, dict[str, Any]] = {}
     for members in groups.values():
         group = _only(dataset, members)
         for key, array in _beside(group).items():
-            parameters[str(key)] = parameter_of(key, array)
+            beside[str(key)] = parameter_of(key, array)
         for part, where in _parts(group):
             for one, labels in _split(part):
                 coverages += _coverage(one, {**where, **labels})
+    used = {key for coverage in coverages for key in coverage["ranges"]}
+    parameters |= {key: one for key, one in beside.items() if key in used}
     if len(coverages) == 1 and not ({"id"} & set(coverages[0])):
         return {**coverages[0], "parameters": parameters}
     return _collection(dataset, coverages, parameters)

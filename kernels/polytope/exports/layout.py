@@ -148,7 +148,7 @@ def part_rows(dataset: xr.Dataset) -> list[tuple[int, Any]]:
     part = dataset.coords["part"].to_numpy()
     order = np.argsort(part, kind="stable")
     numbers, first = np.unique(part[order], return_index=True)
-    ends = [*first[1:], len(part)]
+    ends = [*first[1:], len(part)][: len(first)]
     together = bool((order == np.arange(len(part))).all())
     rows = [
         slice(int(a), int(b)) if together else order[a:b] for a, b in zip(first, ends, strict=True)

@@ -1,6 +1,6 @@
 """Arrays as plain JSON values, by whole arrays: shortest digits, None for what is missing."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from ..values import duration_text
 # Powers of ten up to here are exact in float64, so one division or product rounds correctly.
 _EXACT = 22
 
-_Unit = Literal["s", "ms", "us", "ns"]
+_UNITS = ("s", "ms", "us", "ns")
 
 
 def shortest(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -98,8 +98,8 @@ def times(values: npt.NDArray[Any]) -> list[str | None]:
     if values.dtype.kind != "M":
         return [f"{value.isoformat()}Z" for value in values.ravel()]
     distinct, place = np.unique(values.ravel(), return_inverse=True)
-    units: tuple[_Unit, ...] = ("s", "ms", "us")
-    unit: _Unit = next((u for u in units if _equal(distinct, distinct.astype(f"M8[{u}]"))), "ns")
+    fits = [unit for unit in _UNITS if _equal(distinct, distinct.astype(f"M8[{unit}]"))]
+    unit: Any = fits[0] if fits else _UNITS[-1]
     texts: list[str] = np.datetime_as_string(distinct, unit=unit).tolist()
     written = [None if text == "NaT" else f"{text}Z" for text in texts]
     return [written[number] for number in place.tolist()]
