@@ -8,6 +8,7 @@ import xarray as xr
 
 from ...catalogs.errors import BadShape, ShapeWarning
 from .axes import Axis, find_axis
+from .exports.accessor import Exports
 from .extract import Frame, as_tree, cut
 from .plan import Plan, make_plan
 from .select import TOLERANCE, Overlap, Selection, select
@@ -17,7 +18,7 @@ Cube = TypeVar("Cube", xr.Dataset, xr.DataArray)
 _ACCESSOR = "polytope"
 
 
-class PolytopeAccessor(Generic[Cube]):
+class PolytopeAccessor(Exports, Generic[Cube]):
     """Cuts shapes out of a cube.
 
     Anything that :meth:`Shape.of` takes is a shape: a Shape, its dict, GeoJSON, a shapely

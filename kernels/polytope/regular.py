@@ -22,8 +22,8 @@ from .ranges import (
     settled,
     tiled,
 )
-from .rings import Ring
-from .rows import Rows, fold
+from .rings import Vertex
+from .rows import Indices, Rows, fold
 from .scanline import scan
 from .selection import Group
 from .shapes import ConvexPolytope, Point, Polygon, Select, Shape, Span
@@ -90,32 +90,33 @@ def order_of(dataset: xr.Dataset, axes: Sequence[Axis]) -> tuple[int, ...]:
 def _polygon(
     factor: Polygon, axes: tuple[Axis, ...], order: tuple[int, ...], tolerance: float
 ) -> Group:
-    rings = [
-        np.stack([_column(axes[n], ring, order[n]) for n in (0, 1)], 1) for ring in factor.rings
-    ]
-    group = _area(rings, axes, tolerance)
+    if factor.vertices is not None and all(axis.kind == "number" for axis in axes):
+        vertices = factor.vertices[:, list(order)]
+    else:
+        given = [vertex for ring in factor.rings for vertex in ring]
+        vertices = np.stack([_column(axes[n], given, order[n]) for n in (0, 1)], axis=1)
+    group = _area(vertices, factor.following, axes, tolerance)
     if group.rows.count == 0:
         bounds = [factor.bounds()[factor.axes[number]] for number in order]
         return _explained(group, [f"{low} to {high}" for low, high in bounds])
     return group
 
 
-def _area(rings: list[Numbers], axes: tuple[Axis, ...], tolerance: float) -> Group:
+def _area(vertices: Numbers, following: Indices, axes: tuple[Axis, ...], tolerance: float) -> Group:
     """What lies in rings over two axes, even-odd."""
-    stacked = np.concatenate(rings)
-    lower, upper = stacked.min(axis=0).tolist(), stacked.max(axis=0).tolist()
+    lower, upper = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
     grids: list[Numbers] = []
+    columns: list[Numbers] = []
     for number, axis in enumerate(axes):
         _check_turns(axis, lower[number], upper[number])
         grid = tiled(axis, lower[number], upper[number])
         grids.append(grid)
-        for ring in rings:
-            ring[:, number] = settled(axis, ring[:, number], grid, tolerance)
-    row, start, stop = scan(rings, grids[0], grids[1])
-    settled_rings = np.concatenate(rings)
+        columns.append(settled(axis, vertices[:, number], grid, tolerance))
+    meant = np.stack(columns, axis=1)
+    row, start, stop = scan(meant, following, grids[0], grids[1])
     # The grids begin some whole turns away, which folding takes off again.
     rows = fold(axes, row[:, None], start, stop)
-    return _with_bounds(rows, axes, settled_rings.min(axis=0), settled_rings.max(axis=0))
+    return _with_bounds(rows, axes, meant.min(axis=0), meant.max(axis=0))
 
 
 def _solid(
@@ -124,7 +125,9 @@ def _solid(
     if isinstance(factor, ConvexPolytope):
         cloud = _settled_cloud(factor, axes, order, tolerance)
         if len(axes) == 2:
-            return _explained(_area([_ring_of(cloud)], axes, tolerance), None)
+            ring = _ring_of(cloud)
+            following = np.roll(np.arange(len(ring)), -1)
+            return _explained(_area(ring, following, axes, tolerance), None)
         if len(axes) == 1:
             low, high = float(cloud.min()), float(cloud.max())
             return _explained(_with_bounds(number_rows(axes[0], low, high), axes,
@@ -206,9 +209,9 @@ def _check_turns(axis: Axis, low: float, high: float) -> None:
         raise BadShape(f"{axis.name}: the shape goes round too often", field=axis.name)
 
 
-def _column(axis: Axis, ring: Ring, number: int) -> Numbers:
-    """One coordinate of a ring's vertices, in the axis' numbers."""
-    values = [vertex[number] for vertex in ring]
+def _column(axis: Axis, vertices: Sequence[Vertex], number: int) -> Numbers:
+    """One coordinate of vertices, in the axis' numbers."""
+    values = [vertex[number] for vertex in vertices]
     if axis.kind == "number" and not isinstance(values[0], str):
         return np.array(values, dtype=np.float64)
     return np.array([axis.number(value) for value in values])

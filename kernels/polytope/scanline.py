@@ -31,13 +31,15 @@ class _Edges(NamedTuple):
         return _Edges(*(field[number] for field in self))
 
 
-def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
+def scan(vertices: Numbers, following: Indices, rows: Numbers, columns: Numbers) -> Intervals:
     """The places of a grid inside or on the edge of a polygon, by the even-odd rule.
 
     Parameters
     ----------
-    rings : list of arrays, shape (vertices, 2)
-        Open rings; each vertex is (row coordinate, column coordinate).
+    vertices : array, shape (vertices, 2)
+        Of all rings; each vertex is (row coordinate, column coordinate).
+    following : array of int, shape (vertices,)
+        For each vertex the number of the next one on its ring.
     rows, columns : arrays of float64
         The grid's coordinates, ascending.
 
@@ -54,10 +56,8 @@ def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
     the row just when it is inside a little above it. A crossing is never compared as a rounded
     number: it is replaced by the exact numbers of the columns beside it.
     """
-    y0 = np.concatenate([ring[:, 0] for ring in rings])
-    x0 = np.concatenate([ring[:, 1] for ring in rings])
-    y1 = np.concatenate([np.roll(ring[:, 0], -1) for ring in rings])
-    x1 = np.concatenate([np.roll(ring[:, 1], -1) for ring in rings])
+    y0, x0 = vertices[:, 0], vertices[:, 1]
+    y1, x1 = y0[following], x0[following]
     up, down = y1 > y0, y1 < y0
     edges = _Edges(
         np.concatenate([x0[up], x1[down]]),
@@ -65,11 +65,11 @@ def scan(rings: list[Numbers], rows: Numbers, columns: Numbers) -> Intervals:
         np.concatenate([x1[up], x0[down]]),
         np.concatenate([y1[up], y0[down]]),
     )
-    above = _cut(edges, rows, columns)
+    cut = _cut(edges, rows, columns)
     flat = y1 == y0
     level = _on_rows(y0[flat], np.minimum(x0, x1)[flat], np.maximum(x0, x1)[flat], rows, columns)
-    vertices = _on_rows(y0, x0, x0, rows, columns)
-    parts = (above, level, vertices)
+    corners = _on_rows(y0, x0, x0, rows, columns)
+    parts = (cut, level, corners)
     return Intervals(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 
@@ -81,7 +81,7 @@ def _cut(edges: _Edges, rows: Numbers, columns: Numbers) -> Intervals:
     left, right = _crossings(edges.at(edge), rows[row], columns)
     # left + right grows with the place of the crossing, and differs whenever a column lies
     # between two crossings; so it sorts them exactly, as far as it matters.
-    order = np.lexsort((left + right, row))
+    order = np.argsort(row * (2 * len(columns) + 1) + left + right)
     row, left, right = row[order], left[order], right[order]
     return Intervals(row[::2], left[::2], right[1::2])
 
@@ -92,8 +92,15 @@ def _crossings(edges: _Edges, y: Numbers, columns: Numbers) -> tuple[Indices, In
     x = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
     slack = 4e-15 * (np.abs(x0) + np.abs(x1)) + 1e-300
     slack[x0 == x1] = 0.0
-    left = np.searchsorted(columns, x - slack, "left")
-    right = np.searchsorted(columns, x + slack, "right")
+    left = _first_at(columns, x - slack)
+    right = left.copy()
+    near = np.arange(len(x))
+    while True:  # no second search: hardly any crossing has a column this close
+        near = near[right[near] < len(columns)]
+        near = near[columns[right[near]] <= (x + slack)[near]]
+        if len(near) == 0:
+            break
+        right[near] += 1
     crossing, column = expand(left, right)
     if len(crossing) == 0:
         return left, left
@@ -103,9 +110,23 @@ def _crossings(edges: _Edges, y: Numbers, columns: Numbers) -> tuple[Indices, In
     return left + before, left + until
 
 
+def _first_at(columns: Numbers, x: Numbers) -> Indices:
+    """The first column at or beyond each x: ``searchsorted``, quicker on a nearly even grid."""
+    count = len(columns)
+    if count < 1000 or len(x) < 1000:
+        return np.searchsorted(columns, x, "left")
+    step = (columns[-1] - columns[0]) / (count - 1)
+    guess = np.clip(np.ceil((x - columns[0]) / step), 0, count).astype(np.int64)
+    after = columns[np.minimum(guess, count - 1)] < x
+    before = columns[np.maximum(guess - 1, 0)] >= x
+    wrong = np.flatnonzero((after & (guess < count)) | (before & (guess > 0)))
+    guess[wrong] = np.searchsorted(columns, x[wrong], "left")
+    return guess
+
+
 def _on_rows(y: Numbers, low: Numbers, high: Numbers, rows: Numbers, columns: Numbers) -> Intervals:
     """Closed ranges that lie on rows of the grid."""
     part, row = expand(np.searchsorted(rows, y, "left"), np.searchsorted(rows, y, "right"))
-    start = np.searchsorted(columns, low, "left")
-    stop = np.searchsorted(columns, high, "right")
-    return Intervals(row, start[part], stop[part])
+    start = np.searchsorted(columns, low[part], "left")
+    stop = np.searchsorted(columns, high[part], "right")
+    return Intervals(row, start, stop)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
 from boathouse.catalogs.errors import BadShape, ShapeWarning
+from boathouse.kernels.polytope.scanline import _first_at
 from boathouse.kernels.polytope.shapes import Polygon, Span
 
 AXES = ("latitude", "longitude")
@@ -257,3 +258,14 @@ def test_without_tolerance_numbers_are_taken_as_they_are():
     array = plain([0.0], [0.1, 0.1 + 0.2])
     assert chosen(array, Span("longitude", 0.1, 0.3)) == [0, 1]
     assert chosen(array, Span("longitude", 0.1, 0.3), tolerance=0) == [0]
+
+
+@many
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-12, 0.2, 3.0]))
+def test_the_quick_search_finds_what_the_plain_one_finds(number, roughness):
+    source = np.random.default_rng(number)
+    columns = np.cumsum(1 + roughness * source.uniform(0, 1, 1500))
+    values = source.uniform(columns[0] - 3, columns[-1] + 3, 3000)
+    values[:1500] = columns
+    values[:200] = np.nextafter(columns[:200], source.choice([-np.inf, np.inf], 200))
+    np.testing.assert_array_equal(_first_at(columns, values), np.searchsorted(columns, values))

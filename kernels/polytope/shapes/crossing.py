@@ -30,8 +30,8 @@ def check_ring(ring: Ring, axes: Sequence[str]) -> None:
         return
     where = ", ".join(f"{axis} {value:g}" for axis, value in zip(axes, place, strict=True))
     raise BadShape(
-        f"{axes[0]}: the ring crosses itself near {where}; put its vertices in order, or give "
-        "each loop as a ring of its own",
+        f"{axes[0]}: the ring crosses itself near {where}; put its vertices in order, give each "
+        "loop as a ring of its own, or mend it with shapely.make_valid",
         field=axes[0],
     )
 

@@ -1,9 +1,11 @@
 """The polygon: rings over two axes, concave or not, with holes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ....catalogs.errors import BadShape
 from ..rings import Ring, is_many, read_ring
@@ -68,6 +70,21 @@ class Polygon(Shape):
     def rings(self) -> tuple[Ring, ...]:
         """All rings, the holes last; each without a repeated last vertex."""
         return self.outer + self.holes
+
+    @cached_property
+    def vertices(self) -> npt.NDArray[np.float64] | None:
+        """The vertices of all rings one after the other, shape (n, 2); None if not numbers."""
+        if any(isinstance(value, str) for value in self.outer[0][0]):
+            return None
+        return np.array([vertex for ring in self.rings for vertex in ring], dtype=np.float64)
+
+    @cached_property
+    def following(self) -> npt.NDArray[np.int64]:
+        """For each of the vertices of all rings the number of the next one on its ring."""
+        ends = np.cumsum([len(ring) for ring in self.rings])
+        following = np.arange(1, ends[-1] + 1)
+        following[ends - 1] = np.concatenate([[0], ends[:-1]])
+        return following
 
     def bounds(self) -> dict[str, tuple[Value, Value]]:
         """The lowest and highest vertex on each axis."""
