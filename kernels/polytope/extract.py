@@ -138,18 +138,23 @@ def _with_parts(dataset: xr.Dataset, group: Group, name: str) -> xr.Dataset:
         by_place = np.empty(len(order), dtype=np.int64)
         by_place[order] = number
         return dataset.assign_coords({f"part{suffix}": part.copy(data=by_place)})
+    if not group.coupled:  # an axis keeps its index
+        dataset, order = dataset.isel({name: order}), np.arange(len(order))
+    variables = dict(dataset.variables)
     if len(order) != dataset.sizes[name] or (np.diff(order) != 1).any():
-        dataset = dataset.isel({name: order})
+        for key, variable in dataset.variables.items():
+            if name in variable.dims:
+                variables[key] = variable.isel({name: order})
     sizes = np.bincount(number, minlength=group.parts.count)
     about = {"long_name": "points of each part", "sample_dimension": name}
-    coordinates: dict[str, Any] = {
-        f"part{suffix}": part,
-        f"row_size{suffix}": (f"parts{suffix}", sizes, about),
-    }
+    parts = f"parts{suffix}"
+    added = {f"part{suffix}": part, f"row_size{suffix}": xr.Variable(parts, sizes, about)}
     if group.parts.tags:
         tags = np.array(group.parts.tags, dtype=object)
-        coordinates[f"tag{suffix}"] = (f"parts{suffix}", tags, {"long_name": "name of each part"})
-    return dataset.assign_coords(coordinates)
+        added[f"tag{suffix}"] = xr.Variable(parts, tags, {"long_name": "name of each part"})
+    coordinates = {*dataset.coords, *added}
+    indexes = dict(dataset.xindexes)
+    return assemble({**variables, **added}, coordinates, dataset.attrs, indexes)
 
 
 def _suffix(name: str) -> str:

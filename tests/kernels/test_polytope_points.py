@@ -248,6 +248,12 @@ def test_a_union_on_one_axis_leaves_the_axis():
     assert cut.part.values.tolist() == [0, 0, 1, 1, 0]
 
 
+def test_points_on_one_axis_keep_their_order_and_the_index():
+    cut = cube().polytope.extract(Point(("time",), [["2026-01-01T06:00"], ["2026-01-01"]]))
+    assert cut.indexes["time"].hour.tolist() == [6, 0]
+    assert cut.row_size.values.tolist() == [1, 1]
+
+
 def test_parts_outside_the_cube_are_empty_and_said():
     part = cube().sel(latitude=slice(60, -60), longitude=slice(0, 90))
     south = Polygon(AXES, [(-90, 0), (-85, 0), (-85, 40)])
