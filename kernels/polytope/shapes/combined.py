@@ -117,8 +117,8 @@ class Union(Shape):
         """
         parts = [shape.factors() for shape in self.shapes]
         shared = [factor for factor in parts[0] if all(factor in each for each in parts[1:])]
-        if len(shared) == len(parts[0]):
-            shared = shared[1:]
+        if len(shared) == len(parts[0]):  # all alike: the parts stay told apart
+            shared.remove(max(shared, key=lambda factor: len(factor.axes)))
         if not shared:
             return (self,)
         rest = [[factor for factor in each if factor not in shared] for each in parts]

@@ -103,10 +103,9 @@ def _along(points: Point, axis: str, document: Mapping[str, Any]) -> Shape:
         return points
     name, days = _NAMES.get(axis, axis), axis in _DATES
     if isinstance(wanted, list | tuple):
-        values = [_date(value) if days else value for value in wanted]
         if days:
             raise BadShape("range: give dates as {'start': ..., 'end': ...}", field="range")
-        return points & Select(name, values)
+        return points & Select(name, wanted)
     if not isinstance(wanted, Mapping):
         raise BadShape("range: an object with start and end is needed", field="range")
     for key in wanted:

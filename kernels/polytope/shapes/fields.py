@@ -30,12 +30,12 @@ def axis_names(axes: Any, kind: str, least: int = 1, most: int | None = None) ->
     """
     if not isinstance(axes, Iterable):
         raise BadShape("axes: a list of names is needed", field="axes")
-    names = (axes,) if isinstance(axes, str) else tuple(axes)
+    given = (axes,) if isinstance(axes, str) else axes
+    names = tuple(axis_name(name, "axes") for name in given)
     if len(names) < least or len(names) > (most or len(names)) or len(set(names)) < len(names):
-        words = {1: "an axis", 2: "two different axes"}
-        wanted = words[least] if most == least or least == 1 else f"{least} or more different axes"
-        raise BadShape(f"axes: a {kind} needs {wanted}, not {names!r}", field="axes")
-    return tuple(axis_name(name, "axes") for name in names)
+        count = "two different axes" if most == 2 else f"{least} or more different axes"
+        raise BadShape(f"axes: a {kind} needs {count}, not {names!r}", field="axes")
+    return names
 
 
 def range_pair(pair: object, axis: str) -> tuple[Any, Any]:

@@ -1,11 +1,17 @@
 """Reads GeoJSON: points, areas, features and collections of these, longitude first."""
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ....catalogs.errors import BadShape
 from ..shape import Shape
 from .combined import Union
+from .crossing import crossing
+from .fields import numeric_places
 from .points import Point
 from .polygon import Polygon
 
@@ -48,6 +54,11 @@ def from_geojson(document: Mapping[str, Any]) -> Shape:
     ------
     BadShape
         If it holds lines, nothing, or another coordinate system.
+
+    Notes
+    -----
+    Edges are straight between the longitudes as given (RFC 7946): one from 170 to -170 goes the
+    long way. Only where a ring would cross itself so, it is read as crossing the date line.
     """
     _check_system(document)
     kind = document.get("type")
@@ -113,10 +124,39 @@ def _polygon(parts: Sequence[Any]) -> Polygon:
     for part in parts:
         for number, ring in enumerate(_sequence(part, "coordinates")):
             vertices = [_vertex(vertex) for vertex in _sequence(ring, "coordinates")]
-            (holes if number else outer).append(vertices)
+            (holes if number else outer).append(_whole(vertices))
     if not outer:
         raise BadShape("coordinates: the polygon is empty", field="coordinates")
     return Polygon(AXES, outer, holes)
+
+
+def _whole(ring: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """A ring that jumps from 180 to -180 instead of being cut there, counting on in longitude.
+
+    Only a ring that crosses itself as it is given is taken for one; the outline of the world has
+    edges as long. One that goes around a pole is closed over it.
+    """
+    if numeric_places(ring, 2) is None:
+        return ring  # what is wrong with it is said by the polygon
+    if not any(_jump(one, other) for one, other in itertools.pairwise(ring)):
+        return ring
+    if crossing(np.asarray(ring, dtype=np.float64)) is None:
+        return ring
+    turn = 0.0
+    found = ring[:1]
+    for one, other in itertools.pairwise(ring):
+        turn -= 360.0 * _jump(one, other)
+        found.append((other[0], other[1] + turn))
+    if turn:
+        pole = math.copysign(90.0, sum(north for north, _ in ring))
+        found += [(pole, found[-1][1]), (pole, found[0][1])]
+    return found
+
+
+def _jump(one: tuple[Any, Any], other: tuple[Any, Any]) -> int:
+    """1 or -1 for an edge that goes more than half around the world, east or west."""
+    step = other[1] - one[1]
+    return 0 if abs(step) <= 180 else 1 if step > 0 else -1
 
 
 def _check_system(document: Mapping[str, Any]) -> None:

@@ -86,6 +86,8 @@ def outlines(shape: Shape, across: str, upright: str) -> list[Outline]:
         clouds = [_cloud(each, across, upright) for each in shape.shapes]
         bodies = [hull([*one, *other]) for one, other in itertools.pairwise(clouds)]
         return [Outline(bodies=bodies)]
+    if isinstance(shape, Disk) and shape.unit == "km":
+        return [Outline(rings=[_circle_km(shape, across)])]
     if isinstance(shape, Box | ConvexPolytope | Disk | Ellipsoid):
         return [Outline(rings=[hull(_cloud(shape, across, upright))])]
     return []
@@ -108,7 +110,7 @@ def _cloud(shape: Shape, across: str, upright: str) -> list[Pair]:
     if isinstance(shape, ConvexPolytope):
         return _View(shape.axes, across, upright).pairs(shape.points)
     if isinstance(shape, Disk) and shape.unit == "km":
-        return _circle_km(shape, (shape.centre[0], shape.centre[1]), across)
+        return _circle_km(shape, across)
     bounds = shape.bounds()
     west, east, south, north = (number_of(value) for value in (*bounds[across], *bounds[upright]))
     if west is None or east is None or south is None or north is None:
@@ -125,13 +127,16 @@ def _cloud(shape: Shape, across: str, upright: str) -> list[Pair]:
     return [(x + wide * math.cos(angle), y + high * math.sin(angle)) for angle in angles]
 
 
-def _circle_km(disk: Disk, centre: tuple[Value, Value], across: str) -> list[Pair]:
+def _circle_km(disk: Disk, across: str) -> list[Pair]:
     north = disk.latitude
-    found = circle((centre[north], centre[1 - north]), disk.radius[0], _STEPS)
-    latitudes, (west, east) = disk.bounds()[disk.axes[north]], disk.bounds()[disk.axes[1 - north]]
+    found = circle((disk.centre[north], disk.centre[1 - north]), disk.radius[0], _STEPS)
+    bounds = disk.bounds()
+    latitudes, longitudes = bounds[disk.axes[north]], bounds[disk.axes[1 - north]]
     pole = next((float(value) for value in latitudes if abs(float(value)) == 90.0), None)
-    if pole is not None:  # all longitudes: up to the pole
-        found += [(pole, float(west)), (pole, float(east))]
+    if pole is not None:  # the edge meets every meridian once; fill up to the pole
+        found.sort(key=lambda place: place[1])
+        west, east = (float(value) for value in longitudes)
+        found = [(pole, west), (found[0][0], west), *found, (found[-1][0], east), (pole, east)]
     flip = disk.axes[north] == across
     return [(lat, lon) if flip else (lon, lat) for lat, lon in found]
 

@@ -39,7 +39,7 @@ def shape_html(shape: Shape) -> str:
         picture = _svg(outlines(part, across, upright), across, upright)
         if picture:
             pictures.append(picture)
-            drawn |= {across, upright}
+            drawn |= {across, upright} if _is_map(across, upright) else set()
     lines = [line for factor in shape.factors() for line in _lines(factor, drawn)]
     name = escape(type(shape).__name__)
     return f"<div><b>{name}</b>{''.join(pictures)}{''.join(lines)}</div>"
@@ -125,7 +125,7 @@ def _is_map(across: str, upright: str) -> bool:
 
 
 def _text(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{value:.5g}"
 
 
 class _Frame:
