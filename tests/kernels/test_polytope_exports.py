@@ -212,6 +212,15 @@ def test_units_names_flags_and_references_survive():
     assert systems["t",] == {"type": "TemporalRS", "calendar": "Gregorian"}
 
 
+def test_the_cubes_attributes_and_single_coordinates_are_told():
+    ds = point(time=0, level=0).assign_coords(run=np.datetime64("2025-12-31", "ns"))
+    document = valid(ds)
+    assert document["cf:attributes"] == ds.attrs
+    assert document["boathouse:coordinates"] == {"member": 0, "run": "2025-12-31T00:00:00Z"}
+    assert valid(cube())["cf:attributes"] == ds.attrs
+    assert Cut(ds).to_geojson()["cf:attributes"] == ds.attrs
+
+
 def test_a_grid_mapping_that_is_not_wgs84_is_told_and_not_called_crs84():
     ds = cube().isel(member=0, time=0, level=0)
     facts = {"grid_mapping_name": "latitude_longitude", "earth_radius": 6371229.0}

@@ -10,7 +10,7 @@ import xarray as xr
 from ....catalogs.errors import BadShape
 from .layout import PARTS, Layout, gridded, layout_of, part_rows, tags_of
 from .numbers import kind_of, label, plain, times
-from .referencing import parameter_of, referencing_of
+from .referencing import json_value, parameter_of, referencing_of
 
 # Beyond this many, a dimension was surely not meant to become a coverage each.
 _MOST = 10_000
@@ -41,9 +41,10 @@ def coverage_of(dataset: xr.Dataset) -> dict[str, Any]:
                 coverages += _coverage(one, {**where, **labels})
     used = {key for coverage in coverages for key in coverage["ranges"]}
     parameters |= {key: one for key, one in beside.items() if key in used}
+    said = {"cf:attributes": json_value(dataset.attrs)} if dataset.attrs else {}
     if len(coverages) == 1 and not ({"id"} & set(coverages[0])):
-        return {**coverages[0], "parameters": parameters}
-    return _collection(dataset, coverages, parameters)
+        return {**coverages[0], **said, "parameters": parameters}
+    return {**_collection(dataset, coverages, parameters), **said}
 
 
 def _collection(
@@ -162,7 +163,13 @@ def _coverage(part: xr.Dataset, where: dict[str, Any]) -> list[dict[str, Any]]:
     coverage: dict[str, Any] = {"type": "Coverage"}
     if where:
         coverage["id"] = ", ".join(f"{key}={value}" for key, value in where.items())
-        coverage["boathouse:coordinates"] = where
+    fixed = {
+        str(key): label(array.to_numpy())
+        for key, array in part.coords.items()
+        if array.ndim == 0 and layout.role(key) is None and "grid_mapping_name" not in array.attrs
+    }
+    if where or fixed:
+        coverage["boathouse:coordinates"] = {**fixed, **where}
     if not layout.names:
         raise BadShape(
             "latitude: the cut has no coordinate that says where or when it is; keep its "

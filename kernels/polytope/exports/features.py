@@ -9,7 +9,7 @@ from ....catalogs.errors import BadRequest, BadShape
 from ..naming import resolve
 from .layout import layout_of, mapping_of
 from .numbers import plain, shortest
-from .referencing import parameter_of
+from .referencing import json_value, parameter_of
 from .table import columns_of, dataframe_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def features_of(dataset: xr.Dataset) -> dict[str, Any]:
         for lon, lat, row in zip(longitude, latitude, rows, strict=True)
     ]
     parameters = {key: parameter_of(key, columns[key]) for key in keys if columns[key].attrs}
-    return {"type": "FeatureCollection", "parameters": parameters, "features": features}
+    said = {"cf:attributes": json_value(dataset.attrs)} if dataset.attrs else {}
+    return {"type": "FeatureCollection", **said, "parameters": parameters, "features": features}
 
 
 def geodataframe_of(dataset: xr.Dataset) -> "geopandas.GeoDataFrame":

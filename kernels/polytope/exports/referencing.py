@@ -59,7 +59,7 @@ def parameter_of(name: Hashable, array: xr.DataArray) -> dict[str, Any]:
     elif units:
         parameter["unit"] = {"symbol": units}
     rest = {
-        key: _json(value)
+        key: json_value(value)
         for key, value in array.attrs.items()
         if key not in ("units", "long_name", "standard_name", "flag_meanings", "flag_values")
     }
@@ -71,7 +71,7 @@ def _horizontal(mapping: dict[str, Any], geographic: bool) -> dict[str, Any]:
     if geographic and (not mapping or _is_wgs84(mapping)):
         system["id"] = _CRS84
     if mapping:
-        system["cf:grid_mapping"] = {key: _json(value) for key, value in mapping.items()}
+        system["cf:grid_mapping"] = {key: json_value(value) for key, value in mapping.items()}
     return system
 
 
@@ -115,14 +115,14 @@ def _said(array: xr.DataArray, name: str) -> str:
     return str(value).strip()
 
 
-def _json(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """An attribute's value as JSON has it."""
     if isinstance(value, np.ndarray):
         return plain(value)
     if isinstance(value, list | tuple):
-        return [_json(one) for one in value]
+        return [json_value(one) for one in value]
     if isinstance(value, dict):
-        return {str(key): _json(one) for key, one in value.items()}
+        return {str(key): json_value(one) for key, one in value.items()}
     if isinstance(value, np.generic):
         return plain(np.asarray(value))[0]
     if isinstance(value, float):
