@@ -1,6 +1,7 @@
 """A lazy array of points in a zarr array: reads each touched chunk once when it is asked."""
 
 import asyncio
+import math
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +12,14 @@ from xarray.core import indexing
 
 from ..rows import Rows
 from .layers import Chosen, Source, compose
-from .memory import MANY, take_flat, whole_fields
-from .places import Layout, Piece, intervals_of, outer
+from .memory import take_flat, whole_fields
+from .places import Layout, Piece, Points, Taken, intervals_of, outer
 from .reading import read
 
 Array = npt.NDArray[Any]
 POINTS = -1
+# From this many values in an interval on, copying intervals beats indexing points.
+_LONG = 256
 
 
 class Gathered(BackendArray):
@@ -131,46 +134,43 @@ class Scatter:
     """
 
     def __init__(self, source: Source, layout: Layout, result: Array) -> None:
-        self._functions, self._layout, self._result = source.functions, layout, result
+        self._functions, self._result = source.functions, result
         self._order = (*layout.others, *layout.group)
-        self._nominal = tuple(layout.chunks[dim] for dim in layout.group)
+        self._trailing = len(layout.group)
 
     def __call__(self, piece: Piece, block: Array) -> None:
-        """Take what is wanted of a chunk."""
-        if block.ndim == 0 and self._order:  # a chunk of one value
+        """Take what is wanted of a chunk, or put the single value that stands for it."""
+        if block.ndim < len(self._order):
             rest = () if piece.points is None else (piece.points.positions,)
             self._result[outer(piece.target, *rest)] = self._decoded(block.reshape(1))[0]
             return
-        lead = block.transpose(self._order)[outer(piece.inside)]
+        fields = block.transpose(self._order)[outer(piece.inside)]
         if piece.points is None:
-            self._result[outer(piece.target)] = self._decoded(lead)
+            self._result[outer(piece.target)] = self._decoded(fields)
         else:
-            self._put(piece, lead, len(self._nominal))
+            self._put(fields, piece.target, piece.points)
 
-    def _put(self, piece: Piece, fields: Array, trailing: int) -> None:
-        assert piece.points is not None
-        flat, positions = piece.points.flat, piece.points.positions
-        shape = fields.shape[-trailing:]
-        whole = whole_fields(fields, trailing)
-        if shape != self._nominal:  # zarr cuts the chunks at the array's end
-            flat = np.ravel_multi_index(np.unravel_index(flat, self._nominal), shape)
-        plain = not self._functions and fields.dtype == self._result.dtype
-        if (
-            whole
-            and plain
-            and isinstance(positions, slice)
-            and len(flat) >= MANY
-            and all(isinstance(target, slice) for target in piece.target)
-        ):
-            part = self._result[(*piece.target, positions)]
-            for number in np.ndindex(*fields.shape[:-trailing]):
-                np.take(fields[number].reshape(-1), flat, out=part[number], mode="clip")
-            return
-        if whole:
-            values = take_flat(fields, trailing, flat)
+    def _put(self, fields: Array, target: tuple[Taken, ...], points: Points) -> None:
+        lead = fields.shape[: -self._trailing]
+        whole = whole_fields(fields, self._trailing)
+        slices = all(isinstance(t, slice) for t in target)
+        long = slices and math.prod(lead) * points.count >= _LONG * points.intervals
+        if long and whole and not self._functions:
+            values, runs = fields.reshape(*lead, -1), points.runs
         else:
-            values = fields[(..., *np.unravel_index(flat, shape))]
-        self._result[outer(piece.target, positions)] = self._decoded(values)
+            values, runs = self._decoded(self._taken(fields, points, whole)), points.following
+        if not long:
+            self._result[outer(target, points.positions)] = values
+            return
+        part = self._result[target]
+        for first, position, length in runs:
+            part[..., position : position + length] = values[..., first : first + length]
+
+    def _taken(self, fields: Array, points: Points, whole: bool) -> Array:
+        if whole:
+            return take_flat(fields, self._trailing, points.flat)
+        shape = fields.shape[-self._trailing :]
+        return fields[(..., *np.unravel_index(points.flat, shape))]
 
     def _decoded(self, values: Array) -> Array:
         for function in self._functions:

@@ -7,8 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-# From this many points of a field on, one take for each field beats one for all.
-MANY = 64
 
 
 def take(
@@ -58,10 +56,6 @@ def take_flat(fields: Array, trailing: int, flat: npt.NDArray[np.int64]) -> Arra
         A copy.
     """
     lead = fields.shape[: fields.ndim - trailing]
-    size = math.prod(fields.shape[len(lead) :])
-    if math.prod(lead) == 1 or len(flat) < MANY:
-        return np.take(fields.reshape(*lead, size), flat, axis=-1)
-    result = np.empty((*lead, len(flat)), dtype=fields.dtype)
-    for number in np.ndindex(*lead):
-        np.take(fields[number].reshape(-1), flat, out=result[number], mode="clip")
-    return result
+    table = fields.reshape(*lead, math.prod(fields.shape[len(lead) :]))
+    # numpy's take first copies what is not contiguous, all of it.
+    return np.take(table, flat, axis=-1) if table.flags.c_contiguous else table[..., flat]

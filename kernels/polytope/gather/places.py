@@ -100,6 +100,28 @@ class Points:
     def __init__(self, base: Indices, length: Indices, offset: Indices) -> None:
         self._base, self._length, self._offset = base, length, offset
 
+    @property
+    def intervals(self) -> int:
+        """How many intervals they lie in."""
+        return len(self._base)
+
+    @cached_property
+    def count(self) -> int:
+        """How many they are."""
+        return int(self._length.sum())
+
+    @property
+    def runs(self) -> list[tuple[int, int, int]]:
+        """Of each interval the flat index in the chunk, the place in the result and the points."""
+        columns = (self._base, self._offset, self._length)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    @property
+    def following(self) -> list[tuple[int, int, int]]:
+        """The same where the points have been taken out of the chunk, one after the other."""
+        columns = (np.cumsum(self._length) - self._length, self._offset, self._length)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     @cached_property
     def flat(self) -> Indices:
         """The flat index of each point in the chunk, over the points' dimensions."""

@@ -154,7 +154,12 @@ class Stored:
 
 
 def plain_block(array: Any, chunk: tuple[int, ...], piece: Piece) -> npt.NDArray[Any]:
-    """The values of a chunk as zarr reads them; at the array's end only what is inside.
+    """The values of a chunk as zarr reads them.
+
+    Returns
+    -------
+    array of the chunk's shape
+        Beyond the array's end anything.
 
     Raises
     ------
@@ -166,9 +171,14 @@ def plain_block(array: Any, chunk: tuple[int, ...], piece: Piece) -> npt.NDArray
         for number, size, length in zip(piece.chunk, chunk, array.shape, strict=True)
     )
     try:
-        return np.asarray(array[region])
+        found = np.asarray(array[region])
     except Exception as error:
         raise unreadable(array, piece.chunk, error) from error
+    if found.shape == chunk:
+        return found
+    whole = np.empty(chunk, dtype=found.dtype)
+    whole[tuple(slice(0, size) for size in found.shape)] = found
+    return whole
 
 
 def unreadable(array: Any, what: object, error: BaseException) -> Unavailable:
