@@ -118,7 +118,11 @@ def test_a_drawing_of_a_coastline_and_of_many_points_stays_small():
     ring = np.stack([50 + np.sin(angles), np.cos(angles)], axis=1)
     assert len(Polygon(AXES, ring)._repr_html_()) < 20_000
     assert len(Point(AXES, ring)._repr_html_()) < 100_000
-    assert len(Path(AXES, Disk(AXES, (0, 0), 1), *ring[:400])._repr_html_()) < 400_000
+    assert len(Path(AXES, Disk(AXES, (0, 0), 1), *ring[:400])._repr_html_()) < 150_000
+    islands = [Polygon(AXES, ring[::100] / 9 + (0, shift)) for shift in range(-170, 170)]
+    html = Union(*islands, tags=map(str, range(340)))._repr_html_()
+    assert len(html) < 60_000
+    assert "340 parts: 0, 1," in html
 
 
 # --- bounds ----------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class Union(Shape):
 
     Examples
     --------
+    >>> from boathouse.kernels.polytope.shapes import Box
     >>> north, south = Box(latitude=(60, 90)), Box(latitude=(-90, -60))
     >>> Union(north, south, tags=("Arctic", "Antarctic")).bounds()
     {'latitude': (-90, 90)}

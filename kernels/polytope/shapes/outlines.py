@@ -9,6 +9,7 @@ from ..shape import Shape
 from ..values import Value, parse_duration, parse_instant
 from .combined import Product, Union
 from .convex import ConvexPolytope
+from .fields import Place
 from .geodesics import circle, unwrapped, way
 from .paths import Path, ShapePath
 from .points import Point
@@ -22,6 +23,7 @@ _STEPS = 48  # corners of a drawn circle
 _LEG_STEPS = 12  # pieces of a drawn great circle
 _MOST_VERTICES = 600  # a coastline needs no more on so small a picture
 _MOST_POINTS = 1000
+_MOST_LEGS = 150
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _circle_km(disk: Disk, across: str) -> list[Pair]:
 
 
 def _path(path: Path, view: _View) -> Outline:
-    points = [*path.points, path.points[0]] if path.closed else list(path.points)
+    points = _corners(path)
     shape = path.shape
     x, y = view._columns
     across, upright = path.axes[x], path.axes[y]
@@ -162,10 +164,15 @@ def _path(path: Path, view: _View) -> Outline:
     return Outline(bodies=bodies, line=line)
 
 
+def _corners(path: Path) -> list[Place]:
+    """The corners of a path's line, of a long one some."""
+    step = max(1, len(path.points) // _MOST_LEGS)
+    return [*path.points[:-1:step], path.points[-1], *(path.points[:1] if path.closed else ())]
+
+
 def _path_km(path: Path, disk: Disk, across: str) -> Outline:
     north = path.axes.index(disk.axes[disk.latitude])
-    corners = [(point[north], point[1 - north]) for point in path.points]
-    corners += corners[:1] if path.closed else []
+    corners = [(point[north], point[1 - north]) for point in _corners(path)]
     line: list[Pair] = [(float(corners[0][0]), float(corners[0][1]))]
     for start, end in itertools.pairwise(corners):
         line += way(start, end, _LEG_STEPS)[1:]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ..shape import Shape
+from .combined import Union
 from .outlines import Outline, Pair, outlines
 from .points import Point, Select
 from .ranges import All, Box
@@ -16,6 +17,7 @@ _VERTICAL = ("latitude", "lat", "y", "grid_latitude", "projection_y_coordinate")
 _STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 45.0, 90.0)
 _COLOURS = ("#1f5f8b", "#b4532a", "#2f7d4f", "#7a4fa3", "#8a6d1f", "#a33b5e")
 _MOST_OUTLINES = 300
+_NEAREST = 0.9  # of two corners, in pixels
 
 
 def shape_html(shape: Shape) -> str:
@@ -86,6 +88,10 @@ def _lines(factor: Shape, drawn: set[str]) -> list[str]:
         for axis, (low, high) in factor.bounds().items()
         if axis not in drawn
     ]
+    if isinstance(factor, Union):
+        tags = ": " + ", ".join(factor.tags[:8]) if factor.tags else ""
+        more = ", ..." if len(factor.tags) > 8 else ""
+        lines.append(f"<div>{len(factor.shapes)} parts{escape(tags)}{more}</div>")
     if isinstance(factor, Point):
         lines.append(f"<div>{len(factor.points)} points{escape(_method(factor))}</div>")
     return lines
@@ -187,9 +193,9 @@ def _drawn(outline: Outline, frame: _Frame, colour: str) -> str:
         style = style.replace("1.3", "0.6").replace("stroke=", 'stroke-opacity="0.5" stroke=')
         parts.append(f'<path d="{_paths(outline.bodies, frame)}" fill-rule="nonzero" {style}/>')
     if outline.line:
-        places = "L".join(f"{x:.1f},{y:.1f}" for x, y in map(frame.place, outline.line))
+        steps = _steps(list(map(frame.place, outline.line)))
         parts.append(
-            f'<path d="M{places}" fill="none" stroke="{colour}" stroke-dasharray="4 3" '
+            f'<path d="M{steps}" fill="none" stroke="{colour}" stroke-dasharray="4 3" '
             'stroke-width="1.2"/>'
         )
     for x, y in map(frame.place, outline.places):
@@ -199,6 +205,13 @@ def _drawn(outline: Outline, frame: _Frame, colour: str) -> str:
 
 
 def _paths(rings: Sequence[Sequence[Pair]], frame: _Frame) -> str:
-    return "".join(
-        f"M{'L'.join(f'{x:.1f},{y:.1f}' for x, y in map(frame.place, ring))}Z" for ring in rings
-    )
+    return "".join(f"M{_steps(list(map(frame.place, ring)))}Z" for ring in rings if ring)
+
+
+def _steps(places: Sequence[Pair]) -> str:
+    """The corners of a line, without those too near to the one before to be seen."""
+    kept = [places[0]]
+    for x, y in places[1:]:
+        if abs(x - kept[-1][0]) + abs(y - kept[-1][1]) >= _NEAREST:
+            kept.append((x, y))
+    return "L".join(f"{x:.1f},{y:.1f}" for x, y in kept)
