@@ -67,11 +67,7 @@ def from_geojson(document: Mapping[str, Any]) -> Shape:
     if kind == "Feature":
         return from_geojson(_mapping(document.get("geometry"), "geometry"))
     if kind == "GeometryCollection":
-        geometries = _sequence(document.get("geometries"), "geometries")
-        members = [from_geojson(_mapping(each, "geometries")) for each in geometries]
-        if not members:
-            raise BadShape("geometries: the collection is empty", field="geometries")
-        return members[0] if len(members) == 1 else Union(*members)
+        return _of_geometries(_sequence(document.get("geometries"), "geometries"))
     coordinates = document.get("coordinates")
     if kind == "Point":
         return Point(AXES, _vertex(coordinates), method="nearest")
@@ -93,6 +89,13 @@ def from_geojson(document: Mapping[str, Any]) -> Shape:
 def tagged(shapes: Sequence[Shape], tags: Sequence[str]) -> Shape:
     """A lone shape as it is; several as a Union with tags."""
     return shapes[0] if len(shapes) == 1 else Union(*shapes, tags=tags)
+
+
+def _of_geometries(geometries: Sequence[Any]) -> Shape:
+    if not geometries:
+        raise BadShape("geometries: the collection is empty", field="geometries")
+    members = [from_geojson(_mapping(each, "geometries")) for each in geometries]
+    return members[0] if len(members) == 1 else Union(*members)
 
 
 def _of_features(features: Sequence[Any]) -> Shape:
