@@ -13,13 +13,14 @@ from xarray.core import indexing
 from ..rows import Rows
 from .layers import Chosen, Source, compose
 from .memory import take_flat, whole_fields
-from .places import Layout, Piece, Points, Taken, intervals_of, outer
+from .places import Block, Layout, Piece, Points, intervals_of, outer
 from .reading import read
 
 Array = npt.NDArray[Any]
 POINTS = -1
-# From this many values in an interval on, copying intervals beats indexing points.
-_LONG = 256
+# Copying intervals beats indexing points when they are longer than 8, or than 256 if there is
+# but one field to copy them in.
+_LONG, _LONE = 8, 256
 
 
 class Gathered(BackendArray):
@@ -142,27 +143,29 @@ class Scatter:
         """Take what is wanted of a chunk, or put the single value that stands for it."""
         if block.ndim < len(self._order):
             rest = () if piece.points is None else (piece.points.positions,)
-            self._result[outer(piece.target, *rest)] = self._decoded(block.reshape(1))[0]
+            self._result[outer(piece.block.target, *rest)] = self._decoded(block.reshape(1))[0]
             return
-        fields = block.transpose(self._order)[outer(piece.inside)]
+        fields = block.transpose(self._order)[piece.block.inside]
         if piece.points is None:
-            self._result[outer(piece.target)] = self._decoded(fields)
+            self._result[outer(piece.block.target)] = self._decoded(fields)
         else:
-            self._put(fields, piece.target, piece.points)
+            self._put(fields, piece.block, piece.points)
 
-    def _put(self, fields: Array, target: tuple[Taken, ...], points: Points) -> None:
+    def _put(self, fields: Array, block: Block, points: Points) -> None:
         lead = fields.shape[: -self._trailing]
         whole = whole_fields(fields, self._trailing)
-        slices = all(isinstance(t, slice) for t in target)
-        long = slices and math.prod(lead) * points.count >= _LONG * points.intervals
-        if long and whole and not self._functions:
+        many = math.prod(lead)
+        long = many * points.count >= points.intervals * (_LONG * many + _LONE)
+        if not (long and block.slices):
+            values = self._decoded(self._taken(fields, points, whole))
+            where = (*block.target, points.positions)
+            self._result[where if block.slices else outer(where)] = values
+            return
+        if whole and not self._functions:
             values, runs = fields.reshape(*lead, -1), points.runs
         else:
             values, runs = self._decoded(self._taken(fields, points, whole)), points.following
-        if not long:
-            self._result[outer(target, points.positions)] = values
-            return
-        part = self._result[target]
+        part = self._result[block.target]
         for first, position, length in runs:
             part[..., position : position + length] = values[..., first : first + length]
 

@@ -1,7 +1,6 @@
 """Finds which chunk holds which points, and where each goes in the result."""
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -225,6 +224,25 @@ def _slim(index: Indices) -> Taken:
     return slice(found.start, found.stop) if isinstance(found, range) else index
 
 
+class Block(NamedTuple):
+    """What is taken along the dimensions that are not the points'.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        The chunk's number on each of them.
+    inside, target : tuples
+        Indices of the chunk and of the result.
+    slices : bool
+        Whether ``target`` has slices only.
+    """
+
+    numbers: tuple[int, ...]
+    inside: tuple[Any, ...]
+    target: tuple[Taken, ...]
+    slices: bool
+
+
 class Piece(NamedTuple):
     """What is taken of one chunk.
 
@@ -232,15 +250,14 @@ class Piece(NamedTuple):
     ----------
     chunk : tuple of int
         The chunk's number on each dimension of the stored array.
-    inside, target : tuples of slice or array
-        Along the dimensions that are not the points': in the chunk and in the result.
+    block : Block
+        Along the dimensions that are not the points'.
     points : Points or None
         The points; None when there are only ranges.
     """
 
     chunk: tuple[int, ...]
-    inside: tuple[Taken, ...]
-    target: tuple[Taken, ...]
+    block: Block
     points: Points | None
 
 
@@ -278,24 +295,34 @@ class Layout:
 
     def pieces(self) -> tuple[int, Iterator[Piece]]:
         """How many chunks there are to read, and what of each; every chunk once."""
-        parts = [
-            stretches(c, self.chunks[d]) for d, c in zip(self.others, self.chosen, strict=True)
+        along = zip(self.others, self.chosen, strict=True)
+        blocks = [
+            _block(parts)
+            for parts in itertools.product(*(stretches(c, self.chunks[dim]) for dim, c in along))
         ]
         groups: list[tuple[tuple[int, ...], Points | None]] = [((), None)]
         if self.intervals is not None:
             groups = list(by_chunk(self.intervals, tuple(self.chunks[d] for d in self.group)))
-        return len(groups) * math.prod(map(len, parts)), self._each(groups, parts)
+        return len(groups) * len(blocks), self._each(groups, blocks)
 
     def _each(
-        self, groups: list[tuple[tuple[int, ...], Points | None]], parts: list[list[Stretch]]
+        self, groups: list[tuple[tuple[int, ...], Points | None]], blocks: list[Block]
     ) -> Iterator[Piece]:
+        order = np.argsort((*self.group, *self.others)).tolist()
         for coords, points in groups:
-            number = dict(zip(self.group, coords, strict=True))
-            for part in itertools.product(*parts):
-                number.update(zip(self.others, (p.number for p in part), strict=True))
-                chunk = tuple(number[d] for d in range(len(self.chunks)))
-                inside = tuple(p.inside for p in part)
-                yield Piece(chunk, inside, tuple(p.target for p in part), points)
+            for block in blocks:
+                numbers = (*coords, *block.numbers)
+                yield Piece(tuple([numbers[n] for n in order]), block, points)
+
+
+def _block(parts: tuple[Stretch, ...]) -> Block:
+    target = tuple(part.target for part in parts)
+    return Block(
+        tuple(part.number for part in parts),
+        outer(tuple(part.inside for part in parts)),
+        target,
+        all(isinstance(taken, slice) for taken in target),
+    )
 
 
 def outer(lead: tuple[Taken, ...], *rest: Taken) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import zarr.buffer.cpu
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest, SupportsGetSync
 
+from .files import is_folder, read_file
 from .places import Piece
 from .stored import Request, Span, Stored, plain_block, stored_of, unreadable
 
@@ -208,6 +209,8 @@ class _Gets:
     def _get(self, key: str, byte_range: Any = None) -> Any:
         store = self._stored.array.store
         try:
+            if is_folder(store):
+                return read_file(store, key, byte_range)
             found = store.get_sync(key, prototype=_PROTOTYPE, byte_range=byte_range)
         except Exception as error:
             raise unreadable(self._stored.array, key, error) from error
