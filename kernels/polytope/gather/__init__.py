@@ -6,14 +6,16 @@ from uuid import uuid4
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from ..rows import Rows
-from .blocks import TASK_BYTES, Chunks, gather_blocks
-from .layers import source_of
-from .lazy import lazy_points
+from .blocks import TASK_BYTES, Chunks, gather_blocks, task_sizes
+from .dasked import source_of_dask
+from .layers import Source, source_of
+from .lazy import lazy_box, lazy_points
 from .memory import take
 
-__all__ = ["TASK_BYTES", "gather", "store_chunks", "take"]
+__all__ = ["TASK_BYTES", "gather", "store_chunks", "straight", "take"]
 
 
 def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
@@ -41,15 +43,15 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     position = min(places)
     dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
     dims.insert(position, name)
-    source = None if variable._in_memory else source_of(variable._data)
-    if source is not None:
-        values: Any = lazy_points(source, places, rows, position)
-        return xr.Variable(dims, values, variable.attrs, variable.encoding)
+    if (source := _source(variable)) is not None:
+        points = lazy_points(source, places, rows, position)
+        lazy = xr.Variable(dims, points, variable.attrs, variable.encoding)
+        return lazy if variable.chunks is None else _in_tasks(lazy, variable, source, places, rows)
     if not variable._in_memory and variable.chunks is None:
         variable = _with_dask(variable)
     data = variable.data
     if isinstance(data, da.Array) and isinstance(data._meta, np.ndarray):
-        values = gather_blocks(data, places, rows)
+        values: Any = gather_blocks(data, places, rows)
     elif isinstance(data, np.ndarray):
         values = np.moveaxis(take(data, places, rows.points()), -1, position)
     else:  # another kind of array: xarray knows how
@@ -58,8 +60,25 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     return xr.Variable(dims, values, variable.attrs, variable.encoding)
 
 
+def straight(variable: xr.Variable) -> xr.Variable:
+    """The same variable, read without zarr's pipeline where that is possible, and as lazy.
+
+    For what is taken by ranges: boxes of lazy variables read with as many gets at a time as points.
+    Data in memory, of Dask or of anything but zarr are given back as they are.
+
+    Parameters
+    ----------
+    variable : xr.Variable
+        Of any kind.
+    """
+    source = _source(variable) if variable.chunks is None else None
+    if source is None:
+        return variable
+    return xr.Variable(variable.dims, lazy_box(source), variable.attrs, variable.encoding)
+
+
 def store_chunks(variable: xr.Variable) -> Chunks | None:
-    """The units in which a lazy variable lies in its zarr store; the inner ones of shards.
+    """The units in which a variable lies in its zarr store; the inner ones of shards.
 
     Parameters
     ----------
@@ -69,10 +88,29 @@ def store_chunks(variable: xr.Variable) -> Chunks | None:
     Returns
     -------
     tuple of tuples of int, or None
-        Their lengths along each dimension; None when it is no zarr array, or in memory.
+        Their lengths along each dimension; None when it is in memory, or not read straight from
+        a zarr array.
     """
-    source = None if variable._in_memory else source_of(variable._data)
+    source = _source(variable)
     return None if source is None else source.chunks
+
+
+def _source(variable: xr.Variable) -> Source | None:
+    data = variable._data
+    if variable._in_memory:
+        return None
+    return source_of_dask(data) if isinstance(data, da.Array) else source_of(data)
+
+
+def _in_tasks(
+    lazy: xr.Variable, variable: xr.Variable, source: Source, places: tuple[int, ...], rows: Rows
+) -> xr.Variable:
+    """Let Dask read points of a store, each chunk in one task and TASK_BYTES or more in each."""
+    *sizes, last = task_sizes(rows, source.chunks, places, variable.dtype.itemsize)
+    sizes.insert(min(places), last)
+    data: Any = variable.data
+    token = tokenize(data.name, places, rows.prefix, rows.start, rows.stop)
+    return lazy.chunk(dict(zip(lazy.dims, sizes, strict=True)), name=f"polytope-{token}")
 
 
 def _with_dask(variable: xr.Variable) -> xr.Variable:

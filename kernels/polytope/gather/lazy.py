@@ -198,3 +198,8 @@ def lazy_points(
         Where the points' dimension stands in the result.
     """
     return indexing.LazilyIndexedArray(Gathered(source, places, rows, position))
+
+
+def lazy_box(source: Source) -> indexing.LazilyIndexedArray:
+    """All of a variable as what xarray takes for lazy data."""
+    return indexing.LazilyIndexedArray(Gathered(source))

@@ -56,8 +56,7 @@ def intervals_of(rows: Rows, chosen: Sequence[Chosen], pick: slice | Indices) ->
         found = _single(found, which)
     last = chosen[-1]
     if not (isinstance(last, range) and last.step == 1):
-        count = int((found.stop - found.start).sum())
-        found = _single(found, np.arange(count))
+        found = _apart(found)
     columns = [compose(c, found.prefix[:, n]) for n, c in enumerate(chosen[:-1])]
     prefix = np.stack(columns, axis=1) if columns else found.prefix
     start = np.asarray(compose(last, found.start))
@@ -80,10 +79,21 @@ def _between(found: Intervals, first: int, last: int) -> Intervals:
 
 
 def _single(found: Intervals, which: Indices) -> Intervals:
-    """Some of the points, in any order, each an interval of its own."""
+    """Some of the points, in any order; those that follow each other stay one interval."""
     row = np.searchsorted(found.offset, which, side="right") - 1
-    start = found.start[row] + (which - found.offset[row])
-    return Intervals(found.prefix[row], start, start + 1, np.arange(len(which)))
+    head = np.ones(len(which), dtype=bool)
+    head[1:] = (np.diff(which) != 1) | (np.diff(row) != 0)
+    first = np.flatnonzero(head)
+    row = row[first]
+    start = found.start[row] + (which[first] - found.offset[row])
+    length = np.diff(np.append(first, len(which)))
+    return Intervals(found.prefix[row], start, start + length, first)
+
+
+def _apart(found: Intervals) -> Intervals:
+    """The same points, each an interval of its own."""
+    row, place = expand(found.start, found.stop)
+    return Intervals(found.prefix[row], place, place + 1, np.arange(len(row)))
 
 
 class Points:
