@@ -25,6 +25,7 @@ PARTS = (
     "drawing.js",
     "toolbar.js",
     "inspector.js",
+    "sliders.js",
     "around.js",
     "gestures.js",
     "map.js",

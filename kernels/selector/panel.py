@@ -40,7 +40,7 @@ class MapView(AnyWidgetComponent):
     )
     message = param.String(default="", doc="One line under the map.")
     asked = param.Integer(default=0, doc="Counts what the browser said and awaits figures of.")
-    answered = param.Integer(default=0, doc="The last of these whose figures are here.")
+    answer = param.Dict(default={}, doc="The last asked that is answered; shape if it is another.")
     theme = param.Selector(default="auto", objects=["auto", "light", "dark"])
     frame_height = param.Integer(
         default=420, bounds=(0, None), doc="Pixels, more on very wide pages; 0 fills the place."
@@ -62,7 +62,7 @@ class MapView(AnyWidgetComponent):
     @param.depends("asked", watch=True)
     def _answer(self) -> None:
         if not self._mirrors:  # nobody counts, so nobody need be waited for
-            self.answered = self.asked
+            self.answer = {"asked": self.asked}
 
     @param.depends("detail", watch=True)
     def _send_finer_coastlines(self) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # What both mounts of the map share; its coastlines each mount sends by itself.
 STATE = (
     "field", "shape", "mode", "clicked", "marker", "bounds", "axes", "ranges", "plan", "message",
-    "asked", "answered", "theme", "frame_height",
+    "asked", "answer", "theme", "frame_height",
 )  # fmt: skip
 _FIGURES = ("points", "chunks", "bytes", "box_bytes", "result_bytes")
 
@@ -98,9 +98,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     _css = stylesheet()
 
     field = traitlets.Dict().tag(sync=True)
-    shape = _Chosen(None).tag(
-        sync=True, to_json=_write_shape, from_json=_read_shape
-    )
+    shape = _Chosen(None).tag(sync=True, to_json=_write_shape, from_json=_read_shape)
     mode = traitlets.Enum(MODES, "pan").tag(sync=True)
     clicked = traitlets.List().tag(sync=True)
     marker = traitlets.List().tag(sync=True)
@@ -110,7 +108,7 @@ class PolytopeSelector(anywidget.AnyWidget):
     plan = traitlets.Any(None, allow_none=True).tag(sync=True, to_json=_write_plan)
     message = traitlets.Unicode().tag(sync=True)
     asked = traitlets.Int(0).tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
+    answer = traitlets.Dict().tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], "auto").tag(sync=True)
     frame_height = traitlets.Int(420, min=0).tag(sync=True)
     land = traitlets.Unicode().tag(sync=True)
@@ -143,7 +141,7 @@ class PolytopeSelector(anywidget.AnyWidget):
         self.problem = ""
         self.refused: dict[str, Any] = {}
         self._refusal = ""
-        self._hears = False
+        self._hears = self._is_news = False
         super().__init__(land=coastlines(DETAILS[0]), ranges=self._choice.ranges, **options)
         self._draw()
         if shape is not None:
@@ -201,14 +199,17 @@ class PolytopeSelector(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser says, and answer when all that follows from it is done."""
-        self._hears = True
+        self._hears, self._is_news = True, False
         try:
             super().set_state(sync_data)
             if "shape" in sync_data and self.shape is None:
                 self._count()
         finally:
             self._hears = False
-            self.answered = self.asked
+            if self.asked != self.answer.get("asked", 0):
+                # Its own drawing is not sent back: by now it may hold the next one.
+                news = {"shape": _write_shape(self.shape, self)} if self._is_news else {}
+                self.answer = {"asked": self.asked, **news}
 
     def _from_browser(self, document: Mapping[str, Any]) -> Shape | None:
         """What was drawn, together with what the sliders hold."""
@@ -225,8 +226,10 @@ class PolytopeSelector(anywidget.AnyWidget):
     def _check_shape(self, proposal: Bunch) -> Shape | None:
         value = proposal["value"]
         shape = None if value is None or value == {} else Shape.of(value)
-        if shape is not None and shape is not self._drawn and shape != self._choice.shape:
-            self._plan_of(shape)
+        if shape is not self._drawn and shape != self._choice.shape:
+            self._is_news = True
+            if shape is not None:
+                self._plan_of(shape)
         if self.refused and not self._hears:
             # What was refused is still drawn; None in place of None would be no news.
             self.refused, self._refusal = {}, ""

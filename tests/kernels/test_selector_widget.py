@@ -195,7 +195,7 @@ def test_what_is_no_shape_stays_drawn_and_is_said(pick: Any) -> None:
     assert pick.plan is None
     assert browser_sees(pick, "shape") == crossing, "it is still there to be mended"
     assert "cross" in browser_sees(pick, "plan")["error"]
-    assert pick.answered == 1
+    assert pick.answer == {"asked": 1}
     assert pick.ranges["time"] == [1, 2]
     with pytest.raises(BadShape, match="cross"):
         pick.extract()
@@ -336,11 +336,25 @@ def test_drawn_parts_and_sliders_make_one_shape(pick: Any) -> None:
     browser_sends(pick, ranges={"time": [1, 2], "level": [0, 2]}, asked=2)
     both = Union(ROUND, TRACK, tags=("Disk", "Path"))
     browser_sends(pick, shape=both.to_dict(), asked=3)
-    assert pick.answered == 3
+    assert pick.answer == {"asked": 3}
     assert pick.shape == both & Span("time", "2026-01-01T06:00", "2026-01-01T12:00")
     cut = pick.extract()
     assert cut["tag"].values.tolist() == ["Disk", "Path"]
     assert cut.sizes["time"] == 2
+
+
+def test_what_is_put_in_place_of_a_drawing_is_answered(pick: Any) -> None:
+    def squared(change: Any) -> None:
+        if isinstance(change["new"], Disk):
+            bounds = change["new"].bounds()
+            pick.shape = Box(lat=bounds["lat"], lon=(0, 20))
+
+    pick.observe(squared, "shape")
+    browser_sends(pick, shape=ROUND.to_dict(), asked=1)
+    assert isinstance(pick.shape, Box)
+    assert pick.answer == {"asked": 1, "shape": pick.shape.to_dict()}
+    browser_sends(pick, shape=TRACK.to_dict(), asked=2)
+    assert pick.answer == {"asked": 2}
 
 
 def test_a_track_through_time_says_all_about_time(pick: Any) -> None:

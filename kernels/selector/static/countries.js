@@ -21,12 +21,14 @@ function readCountries(geometries, ringOf) {
       const [left, , right] = boundsOf([polygon[0]]);
       const turns = 360 * Math.round((west + east - left - right) / 720);
       const place = ([x, y]) => [round(x + turns), round(y)];
-      // A ring of a topology ends where it begins; of ours no corner is there twice.
-      polygon.forEach((ring, i) => (i ? holes : rings).push(ring.slice(0, -1).map(place)));
+      polygon.forEach((ring, i) => (i ? holes : rings).push(distinct(ring.map(place))));
     }
     return { name, words: plain(`${name} ${also || ""}`), rings, holes, extent: boundsOf(rings) };
   });
 }
+
+// A ring of a topology ends where it begins; of ours no corner is there twice.
+const distinct = (ring) => ring.filter((place, i) => !same(place, ring[i ? i - 1 : ring.length - 1]));
 
 function countryAt(countries, longitude, latitude) {
   return countries.find(({ extent, rings, holes }) => {

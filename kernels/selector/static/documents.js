@@ -21,7 +21,7 @@ function partsOf(raw, axes, tag = "", member = false) {
   }
   const names = namesOf(axes);
   const factors = raw.type === "Product" ? flat(raw.shapes) : [raw];
-  const coupled = factors.filter((factor) => factor.axes?.some(names.isLatitude) && factor.axes.some(names.isLongitude));
+  const coupled = factors.filter((factor) => isOnMap(factor, names));
   const others = factors.filter((factor) => !coupled.includes(factor));
   if (!coupled.length) {
     const found = partOfRanges(others, names);
@@ -34,6 +34,12 @@ function partsOf(raw, axes, tag = "", member = false) {
     const part = READERS[factor.type]?.(factor, names);
     return part ? [{ tag, raw: member ? raw : factor, extra: member ? others : [], ...part }] : [];
   });
+}
+
+// Whether a factor couples latitude and longitude; a box does not.
+function isOnMap(factor, names) {
+  if (factor.type === "Union") return true;
+  return Boolean(factor.axes?.some(names.isLatitude) && factor.axes.some(names.isLongitude));
 }
 
 const flat = (shapes) => shapes.flatMap((shape) => (shape.type === "Product" ? flat(shape.shapes) : [shape]));

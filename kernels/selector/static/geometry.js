@@ -26,21 +26,42 @@ function ellipse([longitude, latitude], [across, along], count = 72) {
 }
 
 // The rings (even-odd) of all that is within some kilometres; a pole in it makes them a cap.
-function capRings(centre, length, count = 96) {
-  const [longitude, latitude] = centre;
-  const world = rectangle([longitude - 180, -90], [longitude + 180, 90]);
-  if (length >= Math.PI * EARTH_RADIUS) return [world];
+function capRings([longitude, northing], length, count = 96) {
+  const around = (x) => rectangle([x - 180, -90], [x + 180, 90]);
+  if (length >= Math.PI * EARTH_RADIUS) return [around(longitude)];
+  const latitude = clamp(northing, -89.9999, 89.9999); // at the pole itself there are no bearings
   const poles = [latitude + length / DEGREE > 90, latitude - length / DEGREE < -90];
   const ring = [];
   for (let i = 0; i <= count; i += 1) {
-    const [x, y] = onwards(centre, (360 * i) / count, length);
+    const [x, y] = onwards([longitude, latitude], (360 * i) / count, length);
     const last = ring.length ? ring[ring.length - 1][0] : x;
     ring.push([x - 360 * Math.round((x - last) / 360), y]);
   }
-  if (poles[0] && poles[1]) return [world, ring];
+  // With both poles in it, it is all but a hole on the other side.
+  if (poles[0] && poles[1]) return [around(ring[0][0]), ring];
   if (!poles[0] && !poles[1]) return [ring];
   const edge = poles[0] ? 90 : -90;
   return [[...ring, [ring[count][0], edge], [ring[0][0], edge]]];
+}
+
+// The lines of rings that go around the world, without the edges that only close them at a pole;
+// null for rings that need no such care.
+function edgesOf(rings) {
+  const [west, south, east, north] = boundsOf(rings);
+  if (east - west < 359.9 || (south > -89.9 && north < 89.9)) return null;
+  const lines = [];
+  for (const ring of rings) {
+    let line = [];
+    for (const place of [...ring, ring[0]]) {
+      if (Math.abs(place[1]) < 89.9) line.push(place);
+      else {
+        if (line.length > 1) lines.push(line);
+        line = [];
+      }
+    }
+    if (line.length > 1) lines.push(line);
+  }
+  return lines;
 }
 
 // The convex hull, anticlockwise.

@@ -2,7 +2,7 @@
 
 const UNITS = [["km", "km"], ["degrees", "°"]];
 
-// `host` has: drawing, get("mode"), options, picker.
+// `host` has: drawing, get("mode"), options, picker, stage.
 class Inspector {
   constructor(host) {
     this.host = host;
@@ -16,7 +16,7 @@ class Inspector {
     const mode = this.host.get("mode");
     const part = mode === "pan" && !drawing.draft ? drawing.chosen : null;
     const many = drawing.parts.length > 1;
-    const what = part ? `${drawing.active} ${part.kind} ${part.unit ?? part.brush?.unit} ${many}` : mode;
+    const what = part ? `${drawing.active} ${part.kind} ${part.label} ${part.whole} ${part.unit ?? part.brush?.unit} ${many}` : mode;
     if (what !== this.shown) {
       this.shown = what;
       this.fields = [];
@@ -100,6 +100,10 @@ class Inspector {
       if (input.getRootNode().activeElement !== input) input.value = read(part);
     });
   }
+  // From a field one goes back to the map, whose keys then work.
+  leaveOn(event) {
+    if (event.key === "Enter" || event.key === "Escape") this.host.stage.focus({ preventScroll: true });
+  }
   number(label, read, write, { low = -Infinity, high = Infinity, least } = {}) {
     const shown = (part) => String(round(read(part)));
     const input = element("input", { type: "text", inputmode: "decimal", class: "bh-number", "aria-label": label });
@@ -119,7 +123,7 @@ class Inspector {
         input.value = shown(this.now);
         input.classList.remove("bh-wrong");
       }
-      if (event.key === "Enter" || event.key === "Escape") input.blur();
+      this.leaveOn(event);
     });
     this.keep(input, shown);
     return element("label", { class: "bh-field" }, element("span", {}, label), input);
@@ -139,9 +143,7 @@ class Inspector {
       const { drawing } = this.host;
       drawing.edit(drawing.active, { ...drawing.chosen, tag: input.value.trim() });
     });
-    input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === "Escape") input.blur();
-    });
+    input.addEventListener("keydown", (event) => this.leaveOn(event));
     this.keep(input, (part) => part.tag);
     return element("label", { class: "bh-field" }, element("span", {}, "Name"), input);
   }

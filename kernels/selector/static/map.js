@@ -11,7 +11,6 @@ class MapWidget {
     this.field = null;
     this.lands = {}; // coastlines by their detail
     this.colors = {};
-    this.sliders = new Map();
     this.options = { ...DRAWN_WIDTH };
     this.placed = false;
     this.wait = 0;
@@ -57,11 +56,14 @@ class MapWidget {
     );
     this.parts = element("div", { class: "bh-chips", role: "group", "aria-label": "Parts of the shape", hidden: "" });
     this.legend = element("div", { class: "bh-legend", hidden: "" });
-    this.axes = element("div", { class: "bh-axes" });
+    this.sliders = new Sliders((name, range) => {
+      const ranges = { ...this.get("ranges"), [name]: range };
+      if (!same(ranges, this.get("ranges"))) this.ask({ ranges });
+    });
     this.figures = element("div", { class: "bh-figures", "aria-live": "polite" });
     this.root = element(
       "div", { class: "bh-map", "data-lm-suppress-shortcuts": "true" },
-      this.toolbar.node, this.stage, this.parts, this.legend, this.axes, this.figures,
+      this.toolbar.node, this.stage, this.parts, this.legend, this.sliders.node, this.figures,
     );
     el.classList.add("bh-host");
     el.append(this.root);
@@ -86,13 +88,12 @@ class MapWidget {
     changed(["mode"], () => this.applyMode());
     changed(["field"], (raw) => this.applyField(raw));
     changed(["land"], (text) => this.applyLand(text));
-    changed(["shape"], () => this.applyShape());
+    changed(["shape"], (raw) => this.applyShape(raw));
     changed(["marker"], () => this.invalidate());
     changed(["bounds"], (bounds) => this.applyBounds(bounds));
-    changed(["axes"], () => this.applyAxes());
-    changed(["ranges"], () => this.applyRanges());
+    changed(["axes", "ranges"], () => this.sliders.show(this.get("axes"), this.get("ranges")));
     changed(["plan", "message"], () => this.refreshFigures());
-    changed(["answered"], () => this.applyAnswer());
+    changed(["answer"], (answer) => this.applyAnswer(answer));
     this.sizes = new ResizeObserver(() => this.resize());
     this.sizes.observe(this.stage);
     this.themes = new MutationObserver(() => this.applyTheme());
@@ -152,12 +153,24 @@ class MapWidget {
   async applyLand(text) {
     const land = await readLand(text);
     if (land) this.lands[land.detail] = land;
+    this.landed?.();
     this.invalidate();
   }
-  applyShape() {
+  // Resolves when coastlines of a detail are there, or after some patience.
+  landOf(detail, patience) {
+    if (this.lands[detail]) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, patience);
+      this.landed = () => {
+        if (!this.lands[detail]) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+  applyShape(raw) {
     // While an answer is awaited what comes is older than what was drawn.
     if (this.isWaiting()) return;
-    const raw = this.get("shape");
     const parts = partsOf(raw, this.axisNames());
     // Python gives back what was drawn here (perhaps with ranges): that is no news.
     if (same(looksOf(parts), looksOf(partsOf(this.written, this.axisNames())))) return;
@@ -178,38 +191,12 @@ class MapWidget {
       if (this.placed) this.glide((view) => view.fit(bounds, 0), false);
     }
   }
-  applyAxes() {
-    const axes = (this.get("axes") || []).filter((axis) => (axis.size || axis.values.length) > 1);
-    const kind = (axis) => JSON.stringify([axis.name, axis.label, axis.units, axis.size, axis.values]);
-    const known = [...this.sliders.keys()];
-    // Other texts at the handles are no other slider: a hand may be on it.
-    if (axes.length && axes.length === known.length && axes.every((axis, i) => kind(axis) === kind(known[i]))) {
-      axes.forEach((axis, i) => this.sliders.get(known[i]).set(this.rangeOf(axis), axis));
-      return;
-    }
-    this.sliders.clear();
-    for (const axis of axes) {
-      const slider = makeSlider({ ...axis }, this.rangeOf(axis), (name, range) => {
-        const ranges = { ...this.get("ranges"), [name]: range };
-        if (!same(ranges, this.get("ranges"))) this.ask({ ranges });
-      });
-      this.sliders.set(axis, slider);
-    }
-    this.axes.replaceChildren(...[...this.sliders.values()].map((slider) => slider.row));
-    this.axes.hidden = !axes.length;
-  }
-  applyRanges() {
-    for (const [axis, slider] of this.sliders) slider.set(this.rangeOf(axis), {});
-  }
-  rangeOf(axis) {
-    return this.get("ranges")?.[axis.name] || [0, (axis.size || axis.values.length) - 1];
-  }
-  applyAnswer() {
+  applyAnswer(answer) {
     if (this.isWaiting()) return;
     clearTimeout(this.patience);
     this.wait = 0;
     this.refreshFigures();
-    this.applyShape();
+    if (answer?.shape) this.applyShape(answer.shape);
   }
 
   // ---- state that goes out
@@ -228,7 +215,7 @@ class MapWidget {
     later(1, SOON, () => later(2, LATE));
   }
   isWaiting() {
-    return (this.get("asked") || 0) !== (this.get("answered") || 0);
+    return (this.get("asked") || 0) !== (this.get("answer")?.asked || 0);
   }
   commit(parts, live) {
     if (live && this.isWaiting()) return;

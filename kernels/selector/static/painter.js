@@ -17,7 +17,7 @@ class Painter {
   turnsOf(part) {
     if (!part) return 0;
     const [west, , east] = this.shown(part).extent;
-    return this.view.turns((west + east) / 2);
+    return this.view.turns(part.centre?.[0] ?? (west + east) / 2);
   }
   // The outline of a part, kept as long as the part is there.
   shown(part) {
@@ -62,6 +62,7 @@ class Painter {
       squeeze,
       middle,
       fill: outline.rings.map((ring) => write(ring, "Z")).join(""),
+      edge: edgesOf(outline.rings)?.map((line) => write(line, "")).join("") ?? null,
       line: outline.lines.map((line) => write(line, "")).join(""),
       dots: outline.dots.map(dot).join(""),
     });
@@ -104,7 +105,7 @@ class Painter {
     return kept.node;
   }
   makeNode(part, index, copies) {
-    const { fill, line, dots, outline } = this.pathsOf(part);
+    const { fill, edge, line, dots, outline } = this.pathsOf(part);
     const node = element("g", { class: "bh-part", "data-part": index });
     const mask = outline.rule === "nonzero" && fill ? this.maskOf(index, part) : null;
     if (mask) node.append(mask);
@@ -115,6 +116,8 @@ class Painter {
       if (mask) {
         group.append(element("path", { class: `${name} bh-inner`, ...ring }));
         group.append(element("path", { class: "bh-outer", ...ring, mask: `url(#${this.name}-${index})` }));
+      } else if (edge !== null) {
+        group.append(element("path", { class: `${name} bh-inner`, ...ring }), element("path", { class: "bh-edge", d: edge }));
       } else if (fill) group.append(element("path", { class: name, ...ring }));
       if (line) group.append(element("path", { class: "bh-line", d: line }));
       if (dots) group.append(element("path", { class: "bh-place", d: dots }));

@@ -1,6 +1,8 @@
 // Picks countries on the map: under the pointer, and by their name.
 
-// `map` has: lands, drawing, view, setMode(mode), isInView(parts), showParts(parts).
+const PATIENCE = 3000; // milliseconds to wait for finer borders
+
+// `map` has: lands, landOf(detail, patience), drawing, view, setMode(mode), isInView(parts), showParts(parts).
 class Picker {
   constructor(map) {
     this.map = map;
@@ -22,13 +24,15 @@ class Picker {
   indexOf(name) {
     return this.map.drawing.parts.findIndex((part) => part.tag === name && part.kind === "Polygon");
   }
-  toggle(country, byName) {
+  // Borders are taken as fine as there are, even when a hand is quicker than these come.
+  async toggle(country, byName) {
     const index = this.indexOf(country.name);
     if (index >= 0) {
       this.map.drawing.remove(index);
       return;
     }
-    const part = partOfCountry(country);
+    await this.map.landOf(50, PATIENCE);
+    const part = partOfCountry(this.countries().find(({ name }) => name === country.name) || country);
     this.map.drawing.append(part);
     if (byName && !this.map.isInView([part])) this.map.showParts([part]);
   }

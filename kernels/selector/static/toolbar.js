@@ -39,7 +39,7 @@ function makeButton(name, label, action, word = "") {
   );
 }
 
-// `host` has: setMode(mode), drawing, glide(change), home(), showParts().
+// `host` has: setMode(mode), drawing, glide(change), home(), showParts(), stage.
 function makeToolbar(host) {
   const modes = element(
     "div", { class: "bh-group", role: "group", "aria-label": "What the pointer does" },
@@ -71,6 +71,10 @@ function makeToolbar(host) {
     undo.disabled = !drawing.canUndo();
     redo.disabled = !drawing.future.length || Boolean(drawing.draft);
     clear.disabled = !(drawing.parts.length || drawing.draft);
+    // A button that goes out under the focus would keep the keys for itself.
+    for (const button of [undo, redo, clear]) {
+      if (button.disabled && button.getRootNode().activeElement === button) host.stage.focus({ preventScroll: true });
+    }
   };
   return { node, zooms, refresh };
 }
