@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,7 +27,7 @@ from ...catalogs.errors import (
 from ...catalogs.lake import Connection
 from ...catalogs.records import Collection
 from ...catalogs.remote_store import HttpStore
-from ..plans import plan_of
+from ..plans import Plan, plan_of
 from . import extract_pages as pages
 from .application import (
     Identify,
@@ -39,9 +39,9 @@ from .application import (
     service_application,
 )
 from .extract_api import api_page
-from .extract_formats import Format, format_of
+from .extract_formats import DEFAULT, Format, format_of, written
 from .extract_jobs import accepted, order
-from .extract_limits import figures_of, fits_at_once, limits_of
+from .extract_limits import check_answer, figures_of, fits_at_once, limits_of
 from .extract_parameters import TAKEN, parameters_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ WORKERS_OF_A_USER = 2
 MOST_WAITING = 64
 
 T = TypeVar("T")
+Plans = Callable[[Iterable[str]], Plan]
 Choose = Callable[["xr.Dataset"], "Choice"]
 
 
@@ -71,11 +72,14 @@ class ExtractService:
         The lake's folder.
     address : str
         The hub's public base URL with a trailing slash.
+    plans : callable
+        Groups to the plan that they give.
     """
 
-    def __init__(self, root: Path, address: str) -> None:
+    def __init__(self, root: Path, address: str, plans: Plans) -> None:
         self._root = root
         self._address = address
+        self._plans = plans
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="extract")
         self._turns: weakref.WeakValueDictionary[str, asyncio.Semaphore] = (
             weakref.WeakValueDictionary()
@@ -147,7 +151,7 @@ class ExtractService:
     async def plan(self, request: Request) -> Response:
         """``POST collections/{id}/plan``: what ``retrieve`` would read; nothing is read."""
         form, choose = await self._requested(request)
-        face, plan = await self._face(request), plan_of((await reader_of(request)).groups)
+        face, plan = await self._face(request), await self._plan(request)
 
         def planned() -> dict[str, Any]:
             found = choose(self._open(face)).plan
@@ -176,7 +180,7 @@ class ExtractService:
     async def _answer(
         self, request: Request, form: Format, choose: Choose, *, empty_is_fine: bool = False
     ) -> Response:
-        face, plan = await self._face(request), plan_of((await reader_of(request)).groups)
+        face, plan = await self._face(request), await self._plan(request)
         later = "respond-async" in request.headers.get("prefer", "").lower()
 
         def extracted() -> Response | dict[str, Any]:
@@ -217,6 +221,9 @@ class ExtractService:
         store = HttpStore(await self._connection(request))
         return await run_in_threadpool(_catalog, store.collection, request.path_params["id"])
 
+    async def _plan(self, request: Request) -> Plan:
+        return self._plans((await reader_of(request)).groups)
+
     def _open(self, face: Collection) -> "xr.Dataset":
         # Imported with the first request, so that a hub starts without waiting for xarray.
         from .extract_cubes import open_cube
@@ -247,7 +254,9 @@ def _chosen(kind: str, given: Mapping[str, str], dataset: "xr.Dataset") -> "Choi
         shape = shape_of(kind, given, dataset)
     except BadShape as error:
         raise renamed(error, fields) from error
-    return Choice(dataset, shape, variables, fields)
+    line = kind == "trajectory" and not given["coords"].strip().upper().startswith("MULTI")
+    each = kind in ("position", "trajectory")
+    return Choice(dataset, shape, variables, fields, each=each, line=line)
 
 
 def _retrieved(document: Mapping[str, Any], dataset: "xr.Dataset") -> "Choice":
@@ -259,16 +268,14 @@ def _retrieved(document: Mapping[str, Any], dataset: "xr.Dataset") -> "Choice":
 
 
 def _written(face: Collection, choice: "Choice", form: Format, figures: Any, plan: Any) -> Response:
-    from .extract_formats import written
-    from .extract_limits import check_answer
-
     check_answer(figures, form, plan)
     beyond = ", ".join(choice.plan.beyond)
     note = f"{beyond}: the shape reaches beyond the collection; what is there is given"
     headers = {"Vary": "Accept", **(_note(note) if beyond else {})}
     if form.suffix:
         headers["Content-Disposition"] = f'attachment; filename="{face.id}{form.suffix}"'
-    return Response(written(choice.cut(), form), headers=headers, media_type=form.media)
+    cut = choice.covered() if form is DEFAULT else choice.cut()
+    return Response(written(cut, form), headers=headers, media_type=form.media)
 
 
 def _note(text: str) -> dict[str, str]:
@@ -283,7 +290,12 @@ def _base(request: Request) -> str:
 
 
 def build_application(
-    root: Path, identify: Identify, prefix: str = "/", *, address: str
+    root: Path,
+    identify: Identify,
+    prefix: str = "/",
+    *,
+    address: str,
+    plans: Plans = plan_of,
 ) -> Starlette:
     """The extraction service as an ASGI application.
 
@@ -297,12 +309,14 @@ def build_application(
         Where the hub's proxy mounts it.
     address : str
         The hub's public base URL with a trailing slash; the catalog and automation are there.
+    plans : callable
+        Groups to the plan that they give.
 
     Examples
     --------
     >>> build_application(root, identify, "/services/extract/", address=hub)  # doctest: +SKIP
     """
-    service = ExtractService(root, address)
+    service = ExtractService(root, address, plans)
 
     @contextlib.asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncGenerator[None]:

@@ -44,6 +44,10 @@ class Choice:
         Which variables; all when empty.
     fields : mapping of str to str
         What the request calls the axes, for errors.
+    each : bool
+        Whether every place of the request gives its grid point, also where another one has it.
+    line : bool
+        Whether the places follow each other along one line.
 
     Raises
     ------
@@ -57,17 +61,29 @@ class Choice:
         shape: Shape,
         variables: tuple[str, ...] = (),
         fields: Mapping[str, str] | None = None,
+        *,
+        each: bool = False,
+        line: bool = False,
     ) -> None:
         self._dataset = dataset[list(variables)] if variables else dataset
         self._fields = fields or {}
         self.shape = shape
         self.variables = variables
-        self._selection: Selection = self._renamed(lambda: select(self._dataset, shape))
+        self.each = each
+        self._line = line
+        self._selection: Selection = self._renamed(
+            lambda: select(self._dataset, shape, overlap="each" if each else None)
+        )
         self.plan: Plan = make_plan(self._dataset, self._selection)
 
     def cut(self) -> xr.Dataset:
         """The values in the shape, lazy."""
         return cut(self._dataset, self._selection)
+
+    def covered(self) -> xr.Dataset:
+        """The cut as a coverage has it: the places of one line are one trajectory."""
+        found = self.cut()
+        return found.drop_vars(["part", "row_size"], errors="ignore") if self._line else found
 
     def _renamed(self, action: Callable[[], T]) -> T:
         try:

@@ -53,6 +53,7 @@ def order(face: Collection, choice: "Choice", figures: Figures, plan: Plan) -> d
         "dataset": face.id,
         "shape": choice.shape.to_dict(),
         "variables": list(choice.variables),
+        "overlap": "each" if choice.each else "first",
         # Nobody else's, and known before the job has run.
         "name": f"cut-{stem}-{secrets.token_hex(4)}",
     }

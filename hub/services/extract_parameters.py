@@ -41,6 +41,8 @@ _CRS84_TEXTS = frozenset(
 LONGEST_SEQUENCE = 10_000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+# What a common client (OWSLib) calls it.
+_OTHER_NAMES = {"parameter_names": "parameter-name", "parameter_name": "parameter-name"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s*([Zz]|[+-]\d\d:?\d\d)?")
 _DAYS_END = "T23:59:59.999999999"
 
@@ -80,7 +82,7 @@ async def parameters_of(request: Request) -> dict[str, str]:
         given += await _posted(request)
     found: dict[str, str] = {}
     for name, value in given:
-        key = name.lower()
+        key = _OTHER_NAMES.get(name.lower(), name.lower())
         if key in found:
             raise BadRequest(f"{name} is given twice; give it once.", field=name)
         found[key] = _plain(name, value)
