@@ -74,7 +74,7 @@ KERNEL = {
 # What every user may reach, and what the token in his kernel may.
 SERVICES_OF_USERS = [
     f"access:services!service={name}"
-    for name in ("events", "catalog", "automation", "dashboard", "dask-gateway")
+    for name in ("events", "catalog", "automation", "extract", "dashboard", "dask-gateway")
 ]
 ABOUT_MYSELF = ["read:users:name!user", "read:users:groups!user"]
 
@@ -137,6 +137,8 @@ SERVICES = [
         part="automation",
         environment={**GATEWAY, **KERNEL},
     ),
+    # Has no rights of its own: it asks the catalog and automation with the asker's token.
+    service("extract", "-m", "boathouse.hub.services.extract", part="extract"),
     service("replay", "-m", "boathouse.hub.services.replay"),
     service(
         "dashboard",

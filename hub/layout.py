@@ -24,6 +24,7 @@ PARTS = (
     "events",
     "catalog",
     "automation",
+    "extract",
     "dashboard",
 )
 

@@ -30,6 +30,7 @@ HEALTH = {
     "events": ("services/events/health", {200}),
     "catalog": ("services/catalog/health", {200}),
     "automation": ("services/automation/health", {200}),
+    "extract": ("services/extract/health", {200}),
     "dashboard": ("services/dashboard/health", {200}),
     "dask-gateway": ("services/dask-gateway/api/health", {200}),
 }
