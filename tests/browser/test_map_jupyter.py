@@ -1,6 +1,8 @@
 """The map in JupyterLab: a polygon drawn in one cell's output is in the next cell."""
 
 import ast
+import json
+import re
 from typing import Any
 
 import pytest
@@ -30,6 +32,12 @@ CELLS = [
     "print((pick.shape.to_dict(), pick.plan.points, pick.extract()['t2m'].size))",
     "pick.shape = Box(lat=(45, 55), lon=(0, 10))",
 ]
+
+LONG_TRACK = """
+from boathouse.kernels.polytope.shapes import Disk, Path
+brush = Disk(("lat", "lon"), (0, 0), 150, unit="km")
+pick.shape = Path(("lat", "lon"), brush, (36, -6), (38, 10), (34, 30))
+""".strip()
 
 
 class Notebook:
@@ -97,3 +105,49 @@ def test_polygon_drawn_in_jupyterlab_is_in_the_next_cell(
     stage.scroll_into_view_if_needed()
     snapshot(page, "map-jupyter-set")
     assert page.hosts == {page.url.split("/")[2]}, "the page asked another host"
+
+
+def test_every_tool_works_in_a_dark_jupyterlab(
+    chromium_page: Any, jupyter_lab: Any, snapshot: Any
+) -> None:
+    page = chromium_page
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto(jupyter_lab("dark", [CUBE.strip(), "print(pick.shape.to_json())", LONG_TRACK]))
+    notebook = Notebook(page)
+    page.locator(".lm-MenuBar-item", has_text="Settings").click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^JupyterLab Dark$")).click()
+    notebook.run(0)
+    page.locator(".bh-map.bh-dark .bh-scale").wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)  # the finer coastlines
+    stage = page.locator(".bh-stage")
+    stage.scroll_into_view_if_needed()
+    frame = stage.bounding_box()
+    middle = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    page.locator(".bh-button[data-name=disk]").click()
+    page.mouse.move(middle[0] - 60, middle[1] - 60)
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] - 60, steps=4)
+    page.mouse.up()
+    page.locator(".bh-figure").first.wait_for()
+    page.locator(".bh-button[data-name=country]").click()
+    # What is typed goes to the list of names, not to the notebook.
+    page.keyboard.type("ital")
+    page.locator("[role=option]", has_text="Italy").wait_for()
+    snapshot(page, "map-jupyter-dark-list")
+    page.keyboard.press("Enter")
+    page.locator(".bh-chip", has_text="Italy").wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".bh-waiting").wait_for(state="detached")
+    snapshot(page, "map-jupyter-dark")
+    shape = json.loads(notebook.run(1).inner_text())
+    assert shape["type"] == "Union"
+    assert shape["tags"] == ["Disk", "Italy"]
+    disk, italy = shape["shapes"]
+    assert (disk["type"], disk["unit"]) == ("Disk", "km")
+    assert italy["type"] == "Polygon"
+    assert all(6 < longitude < 19 for ring in italy["points"] for _, longitude in ring)
+    notebook.run(2)
+    page.wait_for_function("document.querySelectorAll('.bh-corner').length === 3")
+    stage.scroll_into_view_if_needed()
+    snapshot(page, "map-jupyter-dark-path")
