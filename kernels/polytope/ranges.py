@@ -230,35 +230,35 @@ def reach(axis: Axis, tolerance: float) -> float:
 
 def covers(axis: Axis, lower: float, upper: float) -> bool:
     """Whether the cube goes about as far as the shape does."""
-    numbers = axis.numbers
-    if len(numbers) == 0:
+    if len(axis.numbers) == 0:
         return False
-    step = axis.steps[1]
-    first, last = float(numbers[0]) - step, float(numbers[-1]) + step
-    if axis.period is not None:
-        if last - first >= axis.period:
-            return True
-        turns = math.floor((lower - first) / axis.period) * axis.period
-        lower, upper = lower - turns, upper - turns
-    return lower >= first and upper <= last
+    first, last, turned = _one_step_more(axis, lower)
+    if axis.period is not None and last - first >= axis.period:
+        return True
+    return lower - turned >= first and upper - turned <= last
 
 
 def outside(axis: Axis, lower: float, upper: float) -> bool:
     """Whether nothing between the bounds is within a step of the cube."""
-    numbers = axis.numbers
-    if len(numbers) == 0:
+    if len(axis.numbers) == 0:
         return True
-    step = axis.steps[1]
-    first, last = float(numbers[0]) - step, float(numbers[-1]) + step
+    first, last, turned = _one_step_more(axis, lower)
+    lower, upper = lower - turned, upper - turned
     if axis.period is not None:
         if last - first >= axis.period:
             return False
-        turns = math.floor((lower - first) / axis.period) * axis.period
-        lower, upper = lower - turns, upper - turns
         return lower > last and upper < first + axis.period
-    if step == 0.0:
+    if axis.steps[1] == 0.0:
         return upper < first or lower > last
     return upper <= first or lower >= last
+
+
+def _one_step_more(axis: Axis, value: float) -> tuple[float, float, float]:
+    """A step before the first place, a step after the last, and the turns up to a value."""
+    numbers, step = axis.numbers, axis.steps[1]
+    first, last = float(numbers[0]) - step, float(numbers[-1]) + step
+    turned = math.floor((value - first) / axis.period) * axis.period if axis.period else 0.0
+    return first, last, turned
 
 
 def missing_text(axis: Axis, lower: Value, upper: Value) -> str:
