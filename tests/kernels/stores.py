@@ -97,11 +97,11 @@ def opened(store, chunks=None, **options):
     return xr.open_zarr(store, chunks=chunks, consolidated=False, **options)
 
 
-def touched(dataset, shape, chunks=CHUNKS, name="t"):
-    """The chunks that hold a point of a shape, counted by looking at every cell."""
+def touched(dataset, shape, chunks=CHUNKS, name="t", **choice):
+    """The chunks that hold a point of a shape (and of a choice), found by looking at every one."""
     array = dataset[name]
     numbers = array.copy(data=np.arange(array.size).reshape(array.shape))
-    cut = dataset.assign({name: numbers}).polytope.extract(shape)[name]
+    cut = dataset.assign({name: numbers}).polytope.extract(shape)[name].isel(choice)
     index = np.unravel_index(cut.values.ravel(), array.shape)
     return {
         tuple(i) for i in np.stack([i // c for i, c in zip(index, chunks, strict=True)], 1).tolist()

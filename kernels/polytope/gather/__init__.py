@@ -36,7 +36,7 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
         Attributes as they were; ``name`` stands where the first of the dimensions stood.
     """
     present = [dim for dim in rows.dims if dim in variable.dims]
-    if len(present) < len(rows.dims):
+    if len(present) < len(rows.dims) or not rows.count:
         columns = dict(zip(rows.dims, rows.points(), strict=True))
         return variable.isel({dim: xr.Variable(name, columns[dim]) for dim in present})
     places = tuple(variable.dims.index(dim) for dim in rows.dims)

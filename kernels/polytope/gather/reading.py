@@ -1,6 +1,7 @@
 """Reads chunks: many gets at a time, each chunk once, with few in flight beyond what is asked."""
 
 import asyncio
+import math
 import os
 import queue
 import threading
@@ -58,6 +59,12 @@ def read(array: Any, pieces: Iterator[Piece], count: int, place: Place) -> None:
             lambda piece: place(piece, plain_block(array, chunk, piece)),
             min(GETS, count),
         )
+
+
+def gets_at_a_time(stored: Stored) -> int:
+    """How many gets run at a time: fewer when the chunks are so large that memory would suffer."""
+    size = math.prod(stored.chunk) * stored.decoder.dtype.itemsize
+    return max(8, min(GETS, _IN_FLIGHT // max(size, 1)))
 
 
 def _loop_of_zarr() -> asyncio.AbstractEventLoop | None:
@@ -241,10 +248,7 @@ class _Feed:
     ) -> None:
         self._stored, self._requests, self._place = stored, requests, place
         self._loop = loop
-        size = max(1, stored.decoder.dtype.itemsize)
-        for length in stored.chunk:
-            size *= length
-        self._limit = max(8, min(GETS, _IN_FLIGHT // size))
+        self._limit = gets_at_a_time(stored)
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._slots = asyncio.Semaphore(self._limit)
 
