@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from boathouse.catalogs.errors import BadRequest, BadShape
-from boathouse.kernels.selector import field as module
-from boathouse.kernels.selector.assets import coastlines
+from boathouse.kernels.selector import field as fields
+from boathouse.kernels.selector.assets import STATIC, coastlines, module
+from boathouse.kernels.selector.countries import full_name, other_names
 from boathouse.kernels.selector.field import encode_field, format_value, map_axes
 
 
@@ -109,7 +110,7 @@ def test_float32_axis_counts_as_even() -> None:
 
 
 def test_large_field_is_thinned_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_CELLS", 100)
+    monkeypatch.setattr(fields, "MOST_CELLS", 100)
     latitude, longitude = np.arange(40.0), np.arange(30.0)
     field = encode_field(cube(latitude[:, None] + 0 * longitude, latitude, longitude))
     assert field["width"] * field["height"] <= 110
@@ -188,9 +189,30 @@ def test_dates_of_other_calendars_are_written_alike() -> None:
     assert encode_field(data)["caption"] == "1860-02-30 06:00"
 
 
-def test_coastlines_are_whole_topologies_without_names() -> None:
-    for detail in (110, 50):
+def test_coastlines_are_whole_topologies_with_names_in_full() -> None:
+    for detail, count in ((110, 177), (50, 241)):
         text = zlib.decompress(base64.b64decode(coastlines(detail)), -zlib.MAX_WBITS).decode()
         assert text.startswith('{"type":"Topology"')
         assert '"properties"' not in text
-        assert {"land", "countries"} <= set(json.loads(text)["objects"])
+        objects = json.loads(text)["objects"]
+        assert {"land", "countries"} <= set(objects)
+        names = [country["name"] for country in objects["countries"]["geometries"]]
+        assert len(set(names)) == count, "two countries have one name"
+        assert {"Fiji", "Bosnia and Herzegovina", "Western Sahara"} <= set(names)
+        assert [name for name in names if "." in name or name[0].islower()] == []
+
+
+def test_countries_have_other_names_too() -> None:
+    known = {full_name("eSwatini"), full_name("Myanmar"), full_name("Dem. Rep. Congo")}
+    assert known == {"Eswatini", "Myanmar", "Democratic Republic of the Congo"}
+    assert "Burma" in other_names("Myanmar")
+    assert other_names("France") == ""
+
+
+def test_the_map_is_one_module_without_imports() -> None:
+    text = module()
+    assert text.count("export default") == 1
+    assert not [line for line in text.splitlines() if line.startswith("import ")]
+    assert "https://" not in text.replace("http://www.w3.org/2000/svg", "")
+    longest = max(len(path.read_text().splitlines()) for path in STATIC.glob("*.js"))
+    assert longest <= 400

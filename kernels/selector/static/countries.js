@@ -8,7 +8,9 @@ const plain = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").to
 // date line; the further islands of a country are brought next to its largest part.
 function readCountries(geometries, ringOf) {
   return geometries.map(({ type, arcs, name, also }) => {
-    const polygons = (type === "Polygon" ? [arcs] : arcs).map((rings) => rings.map(ringOf));
+    const polygons = (type === "Polygon" ? [arcs] : arcs)
+      .map((rings) => rings.map((ring) => distinct(ringOf(ring))).filter(isArea))
+      .filter((rings) => rings.length);
     const wide = (ring) => {
       const [west, south, east, north] = boundsOf([ring]);
       return (east - west) * (north - south);
@@ -21,14 +23,20 @@ function readCountries(geometries, ringOf) {
       const [left, , right] = boundsOf([polygon[0]]);
       const turns = 360 * Math.round((west + east - left - right) / 720);
       const place = ([x, y]) => [round(x + turns), round(y)];
-      polygon.forEach((ring, i) => (i ? holes : rings).push(distinct(ring.map(place))));
+      polygon.forEach((ring, i) => (i ? holes : rings).push(ring.map(place)));
     }
     return { name, words: plain(`${name} ${also || ""}`), rings, holes, extent: boundsOf(rings) };
   });
 }
 
 // A ring of a topology ends where it begins; of ours no corner is there twice.
-const distinct = (ring) => ring.filter((place, i) => !same(place, ring[i ? i - 1 : ring.length - 1]));
+const distinct = (ring) => {
+  const places = ring.map(([x, y]) => [round(x), round(y)]);
+  return places.filter((place, i) => !same(place, places[i ? i - 1 : places.length - 1]));
+};
+
+// Some rings are but a line, or the edge of the data next to the pole.
+const isArea = (ring) => ring.length > 2 && boundsOf([ring])[3] > -89.9;
 
 function countryAt(countries, longitude, latitude) {
   return countries.find(({ extent, rings, holes }) => {
@@ -43,8 +51,9 @@ function countryAt(countries, longitude, latitude) {
 function countriesLike(countries, text) {
   const wanted = plain(text);
   if (!wanted) return [];
+  const close = (words) => words.replaceAll(" ", "");
   const rank = ({ words, name }) => {
-    if (plain(name).startsWith(wanted)) return 0;
+    if (close(plain(name)).startsWith(close(wanted))) return 0;
     if (` ${words}`.includes(` ${wanted}`)) return 1;
     return wanted.length > 2 && words.includes(wanted) ? 2 : 3;
   };

@@ -138,9 +138,9 @@ function radiusOf(factor, { find }) {
 }
 
 // ---- brushes: what a path draws with
-// {unit, radius} for a disk, {offsets} of a ring from its middle for anything else.
+// {unit, radius} for a disk, else Python's own document with the offsets of a ring from its middle.
 function brushOf(shape, names) {
-  if (shape.type === "Disk") return { raw: shape, unit: shape.unit || "degrees", radius: radiusOf(shape, names) };
+  if (shape.type === "Disk") return { unit: shape.unit || "degrees", radius: radiusOf(shape, names) };
   const middle = middleOf(shape, names);
   return { raw: shape, offsets: ringOfBrush(shape, names).map(([x, y]) => [x - middle[0], y - middle[1]]) };
 }
