@@ -43,6 +43,7 @@ from .extract_formats import DEFAULT, Format, format_of, written
 from .extract_jobs import accepted, order
 from .extract_limits import check_answer, figures_of, fits_at_once, limits_of
 from .extract_parameters import TAKEN, parameters_of
+from .extract_search import check_page, narrowed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -106,26 +107,31 @@ class ExtractService:
 
     async def landing(self, request: Request) -> Response:
         """``GET``: what the service is."""
+        await _page(request)
         return json_response(pages.landing_page(_base(request)))
 
     async def api(self, request: Request) -> Response:
         """``GET api``: the service in OpenAPI."""
+        await _page(request)
         answer = json_response(api_page(_base(request)))
         answer.headers["content-type"] = pages.OPENAPI
         return answer
 
-    async def conformance(self, _request: Request) -> Response:
+    async def conformance(self, request: Request) -> Response:
         """``GET conformance``: the classes of the standards."""
+        await _page(request)
         return json_response({"conformsTo": pages.CONFORMANCE})
 
     async def collections(self, request: Request) -> Response:
-        """``GET collections``: those that the asker may see."""
+        """``GET collections?bbox&datetime``: those that the asker may see."""
+        given = await _page(request, "bbox", "datetime")
         connection = await self._connection(request)
         faces = await run_in_threadpool(_catalog, HttpStore(connection).collections)
-        return json_response(pages.collections_page(_base(request), faces))
+        return json_response(pages.collections_page(_base(request), narrowed(faces, given)))
 
     async def collection(self, request: Request) -> Response:
         """``GET collections/{id}``: what can be asked of one."""
+        await _page(request)
         face, base = await self._face(request), _base(request)
         page = await self._work(
             request, lambda: pages.collection_page(base, face, self._open(face))
@@ -231,6 +237,13 @@ class ExtractService:
         return open_cube(self._root, face)
 
 
+async def _page(request: Request, *known: str) -> dict[str, str]:
+    """The parameters of a page, those that it does not take refused."""
+    given = await parameters_of(request)
+    check_page(given, known, given.get("f"))
+    return given
+
+
 def _catalog(ask: Callable[..., T], *arguments: Any) -> T:
     try:
         return ask(*arguments)
@@ -264,7 +277,7 @@ def _retrieved(document: Mapping[str, Any], dataset: "xr.Dataset") -> "Choice":
     from .extract_requests import read_retrieval
 
     wanted = read_retrieval(document, dataset)
-    return Choice(dataset, wanted.shape, wanted.variables)
+    return Choice(dataset, wanted.shape, wanted.variables, wanted.fields)
 
 
 def _written(face: Collection, choice: "Choice", form: Format, figures: Any, plan: Any) -> Response:

@@ -148,3 +148,20 @@ def height_units_of(own: str) -> list[str]:
     if own.lower() in _PASCALS:
         return list(dict.fromkeys([own, "Pa", "hPa"]))
     return [own] if own else []
+
+
+def vertical_system(name: str, units: str, direction: str) -> str:
+    """The well-known text of a vertical axis: of heights, or of a quantity such as pressure.
+
+    Examples
+    --------
+    >>> vertical_system("altitude", "m", "up")
+    'VERTCRS["altitude",VDATUM["altitude"],CS[vertical,1],AXIS["altitude",up],LENGTHUNIT["m",1.0]]'
+    """
+    kind, datum, space, unit = "PARAMETRICCRS", "PDATUM", "parametric", "PARAMETRICUNIT"
+    factor = _PASCALS.get(units.lower(), 1.0)
+    if units.lower() in _METRES:
+        kind, datum, space, unit = "VERTCRS", "VDATUM", "vertical", "LENGTHUNIT"
+        factor = _METRES[units.lower()]
+    axis = f'CS[{space},1],AXIS["{name}",{direction}],{unit}["{units or "1"}",{factor}]'
+    return f'{kind}["{name}",{datum}["{name}"],{axis}]'

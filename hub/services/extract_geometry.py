@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 import shapely
 
 from ...catalogs.errors import BadShape
@@ -93,8 +94,10 @@ def read_polygons(text: str) -> tuple[list[Ring], list[Ring]]:
 
 def _read(text: str, kind: str, allowed: tuple[str, ...]) -> Any:
     try:
-        geometry: Any = shapely.from_wkt(text.strip())
-    except shapely.errors.ShapelyError as error:
+        # What overflows becomes infinite, and is refused below.
+        with np.errstate(all="ignore"):
+            geometry: Any = shapely.from_wkt(text.strip())
+    except (shapely.errors.ShapelyError, NotImplementedError) as error:
         reason = str(error).partition(": ")[2] or str(error)
         raise _bad(f"this is no well-known text: {reason}", kind) from None
     if geometry.geom_type not in allowed:

@@ -84,17 +84,7 @@ async def accepted(
             "This is too large for one answer, and this token may not start a job; make one with "
             "access:services!service=automation too."
         ) from error
-    services = base.rpartition("/")[0]
-    here = f"{services}/automation/jobs/{job.id}"
-    links = [
-        {"rel": "monitor", "href": here, "title": "State and progress"},
-        {"rel": "via", "href": f"{here}/notebook", "title": "The notebook as executed so far"},
-        {
-            "rel": _RESULTS,
-            "href": f"{base}/collections/{parameters['name']}",
-            "title": "The result, once the job has succeeded; only you see it",
-        },
-    ]
+    here = f"{base.rpartition('/')[0]}/automation/jobs/{job.id}"
     answer = json_response(
         {
             "jobID": job.id,
@@ -103,7 +93,7 @@ async def accepted(
             "status": job.state,
             "collection": parameters["name"],
             "plan": ordered["figures"],
-            "links": links,
+            "links": _links(here, f"{base}/collections/{parameters['name']}"),
         },
         202,
     )
@@ -111,3 +101,15 @@ async def accepted(
     if preferred:
         answer.headers["Preference-Applied"] = "respond-async"
     return answer
+
+
+def _links(job: str, result: str) -> list[dict[str, str]]:
+    return [
+        {"rel": "monitor", "href": job, "title": "State and progress"},
+        {"rel": "via", "href": f"{job}/notebook", "title": "The notebook as executed so far"},
+        {
+            "rel": _RESULTS,
+            "href": result,
+            "title": "The result, once the job has succeeded; only you see it",
+        },
+    ]

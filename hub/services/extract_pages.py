@@ -135,16 +135,20 @@ def _extent(face: Collection, dataset: "xr.Dataset | None") -> dict[str, Any]:
     if dataset is None:
         return extent
     from .extract_axes import axes_of
+    from .extract_corridor import vertical_system
 
     axes = axes_of(dataset)
     if axes.time:
         temporal["values"] = times_of(dataset[axes.time].to_numpy())
     if axes.level:
         about = dataset[axes.level].attrs
-        units = str(about.get("units", ""))
         extent["vertical"] = {
             **_values(dataset, axes.level),
-            "vrs": f"VERTCS['{about.get('standard_name', axes.level)} in {units or 'no units'}']",
+            "vrs": vertical_system(
+                str(about.get("standard_name", axes.level)),
+                str(about.get("units", "")),
+                "down" if about.get("positive") == "down" else "up",
+            ),
             "name": axes.level,
         }
     custom = [

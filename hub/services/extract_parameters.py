@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from ...catalogs.errors import BadRequest, from_decoding
@@ -92,7 +93,9 @@ async def parameters_of(request: Request) -> dict[str, str]:
 async def _posted(request: Request) -> list[tuple[str, Any]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        return parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+        text = (await request.body()).decode("utf-8", "replace")
+        # In a thread: a long geometry takes a while.
+        return await run_in_threadpool(parse_qsl, text, keep_blank_values=True)
     body = await request.body()
     if not body.strip():
         return []

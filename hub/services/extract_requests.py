@@ -25,10 +25,13 @@ class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
         What is wanted of the axes.
     variables : tuple of str
         What is wanted of the variables; empty for all.
+    fields : dict of str to str
+        What the request calls the axes, where the cube has another name.
     """
 
     shape: Shape
     variables: tuple[str, ...] = ()
+    fields: dict[str, str] = {}
 
 
 def read_retrieval(document: Mapping[str, Any], dataset: xr.Dataset) -> Retrieval:
@@ -55,6 +58,7 @@ def read_retrieval(document: Mapping[str, Any], dataset: xr.Dataset) -> Retrieva
     Select('level', (500, 850))
     """
     factors: list[Shape] = []
+    fields: dict[str, str] = {}
     if "feature" in document and "shape" in document:
         raise BadRequest("feature and shape: give one of them.", field="shape")
     for key in ("feature", "shape"):
@@ -62,7 +66,9 @@ def read_retrieval(document: Mapping[str, Any], dataset: xr.Dataset) -> Retrieva
             factors.append(_body(document[key], key))
     for key, value in document.items():
         if key not in ("feature", "shape", "param"):
-            factors.append(_axis(key, value, dataset))
+            axis = _resolved(key, dataset)
+            fields[axis] = key
+            factors.append(_values(axis, key, value))
     if not factors:
         raise BadRequest(
             "Nothing is asked for: give a feature, a shape, or values of the axes "
@@ -70,7 +76,8 @@ def read_retrieval(document: Mapping[str, Any], dataset: xr.Dataset) -> Retrieva
             field="feature",
         )
     shape = Product(*factors) if len(factors) > 1 else factors[0]
-    return Retrieval(shape=shape, variables=_variables(document.get("param"), dataset))
+    variables = _variables(document.get("param"), dataset)
+    return Retrieval(shape=shape, variables=variables, fields=fields)
 
 
 def _body(value: Any, key: str) -> Shape:
@@ -79,16 +86,19 @@ def _body(value: Any, key: str) -> Shape:
     return Shape.of(value)
 
 
-def _axis(key: str, value: Any, dataset: xr.Dataset) -> Shape:
+def _resolved(key: str, dataset: xr.Dataset) -> str:
     try:
         # MARS says levelist; the rest of the names is the cube's own business.
-        axis = resolve(dataset, key)
+        return resolve(dataset, key)
     except BadShape as error:
         raise BadRequest(
             f"{key}: no axis of the collection, which has {axes_text(dataset)}; besides these a "
             "request has feature or shape, and param.",
             field=key,
         ) from error
+
+
+def _values(axis: str, key: str, value: Any) -> Shape:
     if isinstance(value, str):
         return _text(axis, key, value)
     values = value if isinstance(value, list) else [value]

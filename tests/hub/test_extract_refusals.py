@@ -122,7 +122,7 @@ def test_other_wrong_requests(extract_hub: Any) -> None:
     answer = extract_hub.ask(retrieve, method="POST", json={"levelist": 850}, params={"z": "1"})
     assert problem(answer, 400)["field"] == "z"
     answer = extract_hub.ask(retrieve, method="POST", json={"levelist": 851})
-    assert problem(answer, 400)["field"] == "level"
+    assert problem(answer, 400)["field"] == "levelist"
     big = extract_hub.ask(retrieve, method="POST", content=b" " * (16 * 2**20 + 1))
     assert big.status_code == 413
     answer = extract_hub.ask("collections/table/cube", params=GIVEN["cube"])

@@ -74,7 +74,8 @@ def test_a_collection_says_what_can_be_asked_of_it(extract_hub: Any) -> None:
     vertical = page["extent"]["vertical"]
     assert vertical["interval"] == [["500.0", "1000.0"]]
     assert vertical["values"] == ["1000.0", "850.0", "500.0"]
-    assert "hPa" in vertical["vrs"]
+    assert vertical["vrs"].startswith('PARAMETRICCRS["air_pressure"')
+    assert 'AXIS["air_pressure",down],PARAMETRICUNIT["hPa",100.0]' in vertical["vrs"]
     assert page["crs"] == ["CRS84"]
     assert page["output_formats"] == ["CoverageJSON", "GeoJSON", "CSV", "NetCDF", "Zarr"]
     assert page["parameter_names"]["t"]["unit"]["symbol"]["value"] == "K"
@@ -96,6 +97,30 @@ def test_a_collection_says_what_can_be_asked_of_it(extract_hub: Any) -> None:
     members = extract_hub.ask("collections/members").json()["extent"]["custom"]
     assert [(each["id"], each["values"]) for each in members] == [("member", ["1", "2"])]
     assert extract_hub.ask("collections/table").json()["data_queries"] == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, {"winds", "secret", "members", "table", "fresh"}),
+        ({"bbox": "0,0,1,1"}, {"winds", "secret", "members", "fresh"}),
+        ({"bbox": "179,-5,0,-179,5,9"}, {"winds", "secret", "members", "fresh"}),
+        ({"datetime": "2019-03-02T18:00:00Z"}, {"winds", "secret", "members", "table"}),
+        ({"datetime": "../2019-02-28"}, {"table"}),
+        (
+            {"datetime": "2019-03-02T18:00:00Z/..", "bbox": "0,0,1,1"},
+            {"winds", "secret", "members"},
+        ),
+    ],
+)
+def test_the_list_is_narrowed_by_area_and_time(
+    extract_hub: Any, given: dict[str, str], found: set[str]
+) -> None:
+    page = extract_hub.ask("collections", params=given).json()
+    assert {each["id"] for each in page["collections"]} == found
+    assert extract_hub.ask("collections", params={"f": "json"}).status_code == 200
+    for wrong, field in (({"limit": "1"}, "limit"), ({"f": "html"}, "f"), ({"bbox": "1"}, "bbox")):
+        assert problem(extract_hub.ask("collections", params=wrong))["field"] == field
 
 
 def test_an_unmodified_client_finds_and_gets_data(extract_hub: Any) -> None:
