@@ -81,7 +81,7 @@ async def accepted(
         job = await run_in_threadpool(HttpAutomation(connection).submit, RECIPE, parameters)
     except Unauthenticated as error:
         raise Forbidden(
-            "This is too large for one answer, and this token may not start a job; make one with "
+            "This takes a job, and this token may not start one; make a token with "
             "access:services!service=automation too."
         ) from error
     here = f"{base.rpartition('/')[0]}/automation/jobs/{job.id}"

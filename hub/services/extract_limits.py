@@ -75,14 +75,10 @@ class ExtractionExceeded(PlanExceeded):
         return cls._as
 
     def problem(self) -> dict[str, Any]:
-        """The problem document, with ``plan`` and ``limits``."""
-        document = super().problem()
-        return {
-            **document,
-            "title": PlanExceeded.__name__,
-            "plan": self.figures,
-            "limits": self.limits,
-        }
+        """The problem document, with ``plan`` and ``limits`` where they are known."""
+        document = {**super().problem(), "title": PlanExceeded.__name__}
+        told = {"plan": self.figures, "limits": self.limits}
+        return document | {name: value for name, value in told.items() if value}
 
 
 def figures_of(plan: "ExtractionPlan", form: Format) -> Figures:

@@ -178,6 +178,13 @@ def test_a_token_without_the_catalog_is_told_what_it_lacks(extract_hub: Any) -> 
         assert "service=catalog" in problem(extract_hub.ask(path, "dan"), 403)["detail"]
 
 
+def test_a_token_without_automation_is_told_when_it_needs_it(extract_hub: Any) -> None:
+    path, given = "collections/winds/cube", GIVEN["cube"]
+    assert extract_hub.ask(path, "fay", params=given).status_code == 200
+    answer = extract_hub.ask(path, "fay", params=given, headers={"Prefer": "respond-async"})
+    assert "service=automation" in problem(answer, 403)["detail"]
+
+
 def test_a_long_extraction_stops_nobody(extract_hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Semaphore(0), threading.Event()
     plainly = extract._written
