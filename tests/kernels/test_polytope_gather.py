@@ -5,6 +5,7 @@ import concurrent.futures
 import gc
 import multiprocessing
 import operator
+import os
 import pickle
 import time
 import tracemalloc
@@ -255,16 +256,22 @@ def test_memory_is_the_result_and_the_chunks_in_flight(tmp_path, layers, slow):
     assert peak <= result.nbytes + held + 16_000_000
 
 
-def test_a_part_of_the_dimensions(counting):
-    ds = opened(counting)
-    flat = np.array([5 * 90 + 7, 5 * 90 + 8, 40 * 90 + 70])
-    rows = rows_of_flat(flat, ("latitude", "longitude"), (46, 90))
-    zonal = globe().t.mean("longitude").variable
-    got = gather(zonal, rows, "points")
-    assert got.dims == ("time", "level", "points")
-    np.testing.assert_array_equal(got.values, zonal.values[..., [5, 5, 40]])
-    both = gather(ds.t.variable, rows, "points")
-    np.testing.assert_array_equal(both.values, globe().t.values[..., [5, 5, 40], [7, 8, 70]])
+def test_a_variable_with_a_part_of_the_dimensions_of_the_points(stored_globe):
+    flat = np.array([7, 90 * 46 + 95, 90 * 46 + 97, 3 * 90 * 46 + 95])
+    rows = rows_of_flat(flat, ("time", "latitude", "longitude"), (4, 46, 90))
+    at = dict(zip(rows.dims, rows.points(), strict=True))
+    for dims in (("latitude", "longitude"), ("longitude", "time"), ("latitude",)):
+        part = globe().t.isel({d: 0 for d in globe().t.dims if d not in (*dims, "level")})
+        store = CountingStore(zarr.storage.MemoryStore())
+        xr.Dataset({"x": part.variable}).to_zarr(
+            store, encoding={"x": {"chunks": (1,) + (10,) * (part.ndim - 1)}}, consolidated=False
+        )
+        index = {d: xr.Variable("points", at[d]) for d in dims}
+        for lazy in (opened(store).x.variable, opened(store, {}).x.variable, part.variable):
+            store.gets.clear()
+            got = gather(lazy, rows, "points")
+            xr.testing.assert_identical(got.load(), part.variable.isel(index))
+            assert set(store.chunks("x").values()) <= {1}
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -331,3 +338,32 @@ def test_no_chunk_is_too_large_for_eight_at_a_time():
     assert reading.gets_at_a_time(found) == 8
     small = zarr.create_array(zarr.storage.MemoryStore(), shape=(9,), chunks=(3,), dtype="f4")
     assert reading.gets_at_a_time(reading.stored_of(small)) == 64
+
+
+def test_files_are_fetched_ahead_and_closed(tmp_path, monkeypatch):
+    path = written(globe(), str(tmp_path / "globe"))
+    fetched = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda file, *rest: fetched.append((file, *rest)))
+    cut = opened(path).polytope.extract(DIAGONAL).t
+    before = set(os.listdir("/proc/self/fd"))
+    cut.compute()
+    assert len(fetched) == len(touched(globe(), DIAGONAL))
+    assert set(os.listdir("/proc/self/fd")) <= before
+    (tmp_path / "globe/t/c/0/0/2/4").write_bytes(b"no chunk")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        cut.compute()
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
+    path = written(globe(), str(tmp_path / "globe"))
+    whole = os.open
+
+    def refuse(name, *rest):
+        if str(name).endswith("t/c/0/0/2/4"):
+            raise PermissionError(13, "Permission denied")
+        return whole(name, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(Unavailable, match=r"chunk t/c/0/0/2/4 .*Permission denied"):
+        opened(path).polytope.extract(DIAGONAL).t.compute()

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from ..rows import Rows
+from ..rows import Rows, rows_of_flat
 from .blocks import TASK_BYTES, Chunks, gather_blocks, task_sizes
 from .dasked import source_of_dask
 from .layers import Source, source_of
@@ -37,8 +37,7 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     """
     present = [dim for dim in rows.dims if dim in variable.dims]
     if len(present) < len(rows.dims) or not rows.count:
-        columns = dict(zip(rows.dims, rows.points(), strict=True))
-        return variable.isel({dim: xr.Variable(name, columns[dim]) for dim in present})
+        return _of_some(variable, rows, present, name)
     places = tuple(variable.dims.index(dim) for dim in rows.dims)
     position = min(places)
     dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
@@ -58,6 +57,19 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
         indices = {d: xr.Variable(name, i) for d, i in zip(rows.dims, rows.points(), strict=True)}
         return variable.isel(indices)
     return xr.Variable(dims, values, variable.attrs, variable.encoding)
+
+
+def _of_some(variable: xr.Variable, rows: Rows, present: list[str], name: str) -> xr.Variable:
+    """Values of a variable that has not all of the points' dimensions, or at no points."""
+    indices = dict(zip(rows.dims, rows.points(), strict=True))
+    if len(present) < 2 or not rows.count:
+        at = {dim: xr.Variable(name, indices[dim]) for dim in present}
+        return straight(variable).isel(at)
+    sizes = tuple(variable.sizes[dim] for dim in present)
+    flat = np.ravel_multi_index(tuple(indices[dim] for dim in present), sizes)
+    places, which = np.unique(flat, return_inverse=True)
+    once = gather(variable, rows_of_flat(places, tuple(present), sizes), name)
+    return once.isel({name: which})
 
 
 def straight(variable: xr.Variable) -> xr.Variable:

@@ -1,6 +1,8 @@
 """Reads files of a local zarr store in as few calls as the system allows."""
 
 import os
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
@@ -15,43 +17,102 @@ def is_folder(store: Any) -> bool:
     return type(store) is LocalStore
 
 
-def read_file(
-    store: LocalStore, key: str, byte_range: RangeByteRequest | SuffixByteRequest | None = None
-) -> bytes | None:
-    """The bytes of a file, or some of them.
+class Files:
+    """Reads keys of a folder in turn, and lets the system fetch the next ones meanwhile.
+
+    A disk or a file server far away then has as many reads to answer at a time as a store on the
+    net has; what is in the system's memory already costs one more call.
 
     Parameters
     ----------
     store : LocalStore
         The folder.
-    key : str
-        The file's name in it.
+    requests : iterator
+        What is to be read; each has a ``key``.
+    ahead : int
+        How many files are opened ahead.
+    whole : bool
+        Whether all of a file will be read, so that the system may fetch it.
+    """
+
+    def __init__(
+        self, store: LocalStore, requests: Iterator[Any], ahead: int, *, whole: bool
+    ) -> None:
+        self._root, self._requests, self._ahead = os.fspath(store.root), requests, ahead
+        self._whole = whole
+        self._open: deque[tuple[Any, int | OSError | None]] = deque()
+
+    def __iter__(self) -> Iterator[tuple[Any, int | OSError | None]]:
+        return self
+
+    def __next__(self) -> tuple[Any, int | OSError | None]:
+        """The next request and its open file, which the caller closes.
+
+        None when there is no such file; an error when it cannot be opened.
+        """
+        while len(self._open) < self._ahead:
+            request = next(self._requests, None)
+            if request is None:
+                break
+            self._open.append((request, self._opened(os.path.join(self._root, request.key))))
+        if not self._open:
+            raise StopIteration
+        return self._open.popleft()
+
+    def close(self) -> None:
+        """Close what nobody has asked for."""
+        while self._open:
+            _, file = self._open.popleft()
+            if isinstance(file, int):
+                os.close(file)
+
+    def _opened(self, path: str) -> int | OSError | None:
+        try:
+            file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except _ABSENT:
+            return None
+        except OSError as error:
+            return error
+        if self._whole:
+            fetch(file, 0, 0)
+        return file
+
+
+def fetch(file: int, start: int, stop: int) -> None:
+    """Let the system fetch bytes of a file; all when ``stop`` is 0."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file, start, max(0, stop - start), os.POSIX_FADV_WILLNEED)
+
+
+def read_file(
+    file: int, byte_range: RangeByteRequest | SuffixByteRequest | None = None
+) -> bytes | None:
+    """The bytes of an open file, or some of them.
+
+    Parameters
+    ----------
+    file : int
+        The file.
     byte_range : optional
         Which bytes; all by default.
 
     Returns
     -------
     bytes or None
-        None when there is no such file.
+        None when it is a folder.
     """
+    size = os.fstat(file).st_size
+    start, stop = 0, size
+    if isinstance(byte_range, RangeByteRequest):
+        start, stop = byte_range.start, min(byte_range.end, size)
+    elif byte_range is not None:
+        start = max(0, size - byte_range.suffix)
+    if byte_range is not None:
+        os.lseek(file, start, os.SEEK_SET)
     try:
-        file = os.open(os.path.join(store.root, key), os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except _ABSENT:
-        return None
-    try:
-        size = os.fstat(file).st_size
-        start, stop = 0, size
-        if isinstance(byte_range, RangeByteRequest):
-            start, stop = byte_range.start, min(byte_range.end, size)
-        elif byte_range is not None:
-            start = max(0, size - byte_range.suffix)
-        if start:
-            os.lseek(file, start, os.SEEK_SET)
         return _read(file, stop - start)
-    except _ABSENT:  # a folder is found only when it is read
+    except IsADirectoryError:  # which can be opened
         return None
-    finally:
-        os.close(file)
 
 
 def _read(file: int, size: int) -> bytes:
