@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    TransposeCodec,
+    ZstdCodec,
+)
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
 from boathouse.catalogs.errors import Unavailable
 from boathouse.kernels.polytope.gather import codecs, reading, store_chunks, stored, straight
 from boathouse.kernels.polytope.gather.lazy import Gathered
+from boathouse.kernels.polytope.gather.tensors import tensor_of
 from boathouse.kernels.polytope.shapes import Polygon
 
 from .stores import (
@@ -145,6 +154,35 @@ def test_shards_inside_another_codec_are_read_by_zarr(monkeypatch):
     for shape in SHAPES.values():
         cut = opened(CountingStore(store)).polytope.extract(shape)
         xr.testing.assert_identical(cut.compute(), ds.polytope.extract(shape))
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_shards_in_shards_are_read_by_tensorstore_or_zarr(tmp_path, installed, monkeypatch):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "tensorstore", None)
+    ds = globe()
+    path = written(ds.drop_vars("t"), str(tmp_path))
+    inner = ShardingCodec(chunk_shape=(1, 1, 10, 20), codecs=[BytesCodec(), ZstdCodec()])
+    array = zarr.create_array(
+        path, name="t", shape=ds.t.shape, chunks=(2, 1, 50, 100), dtype="f4", compressors=(),
+        serializer=ShardingCodec(chunk_shape=(1, 1, 10, 100), codecs=[inner]),
+        dimension_names=ds.t.dims, attributes={"units": "K"},
+    )  # fmt: skip
+    array[:] = ds.t.values
+    stored_array = zarr.open_array(path, path="t", mode="r")
+    assert stored.stored_of(stored_array) is None
+    assert (tensor_of(stored_array) is not None) == installed
+    for shape in SHAPES.values():
+        cut = opened(path).polytope.extract(shape)
+        xr.testing.assert_identical(cut.compute(), ds.polytope.extract(shape))
+
+
+def test_tensorstore_is_not_asked_for_what_it_does_not_know(tmp_path):
+    about = {"filters": (zarr.codecs.numcodecs.Delta(dtype="<f4"),)}
+    path = written(globe(), str(tmp_path), t=about)
+    assert tensor_of(zarr.open_array(path, path="t", mode="r")) is None
+    assert tensor_of(zarr.open_array(written(globe()), path="t")) is None
+    check(zarr.storage.LocalStore(path), opened(path).load(), [DIAGONAL])
 
 
 def test_icechunk(tmp_path):

@@ -11,6 +11,7 @@ from .direct import Place, read_directly
 from .feed import Feed
 from .places import Piece
 from .stored import Stored, plain_block, stored_of
+from .tensors import tensor_of
 from .threads import decoding_threads, read_each
 
 # How many gets run at a time.
@@ -48,9 +49,10 @@ def read(array: Any, pieces: Iterator[Piece], count: int, place: Place) -> None:
         Feed(stored, stored.requests(pieces), place, loop, limit).run(decoding_threads(count))
     else:
         chunk = tuple(map(int, array.chunks))
+        tensor = tensor_of(array)
         read_each(
             pieces,
-            lambda piece: place(piece, plain_block(array, chunk, piece)),
+            lambda piece: place(piece, plain_block(array, chunk, piece, tensor)),
             min(GETS, count),
         )
 

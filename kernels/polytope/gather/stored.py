@@ -153,8 +153,21 @@ class Stored:
             return plain_block(self.array, self.chunk, piece)
 
 
-def plain_block(array: Any, chunk: tuple[int, ...], piece: Piece) -> npt.NDArray[Any]:
-    """The values of a chunk as zarr reads them.
+def plain_block(
+    array: Any, chunk: tuple[int, ...], piece: Piece, reader: Any = None
+) -> npt.NDArray[Any]:
+    """The values of a chunk as zarr reads them, or another reader.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    chunk : tuple of int
+        The lengths of its chunks.
+    piece : Piece
+        Which chunk.
+    reader : array-like, optional
+        Reads instead of zarr's array.
 
     Returns
     -------
@@ -171,7 +184,7 @@ def plain_block(array: Any, chunk: tuple[int, ...], piece: Piece) -> npt.NDArray
         for number, size, length in zip(piece.chunk, chunk, array.shape, strict=True)
     )
     try:
-        found = np.asarray(array[region])
+        found = np.asarray((array if reader is None else reader)[region])
     except Exception as error:
         raise unreadable(array, piece.chunk, error) from error
     if found.shape == chunk:
