@@ -17,7 +17,9 @@
     ├── StorageFull           also OSError; no room on the lake's disk (507)
     └── JobFailed             also RuntimeError; a notebook ended with an error (422)
 
-A ``ShapeWarning`` says that a shape gets less than it asks for.  Only these reach a user with their text.  Everything else is a defect: it is logged
+A ``ShapeWarning`` says that a shape gets less than it asks for.
+
+Only these reach a user with their text.  Everything else is a defect: it is logged
 whole and the user sees a reference number.  Over HTTP an error is an RFC 9457 problem:
 ``{"type": "bad-step", "title": ..., "status": 400, "detail": ..., "field": ...}``.
 """
