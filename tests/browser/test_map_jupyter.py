@@ -112,7 +112,8 @@ def test_every_tool_works_in_a_dark_jupyterlab(
 ) -> None:
     page = chromium_page
     page.set_viewport_size({"width": 1920, "height": 1080})
-    page.goto(jupyter_lab("dark", [CUBE.strip(), "print(pick.shape.to_json())", LONG_TRACK]))
+    address = jupyter_lab("dark", [CUBE.strip(), "print(pick.shape.to_json())", LONG_TRACK])
+    page.goto(f"{address}&reset")  # else the notebook of the test before is open too
     notebook = Notebook(page)
     page.locator(".lm-MenuBar-item", has_text="Settings").click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
