@@ -291,7 +291,9 @@ def read_axis(name: str, dim: str | None, values: npt.NDArray[Any], period: floa
     kind, places, extra = _places(values)
     if kind == "label":
         index = np.arange(len(values))
-        return Axis(name, dim, kind, len(values), index, index, 0, labels=values.astype(str))
+        return Axis(
+            name, dim, kind, len(values), index, index, 0, labels=values.astype(object).astype(str)
+        )
     if period is not None and kind == "integer":
         kind, places = "number", places.astype(np.float64)
     if kind != "number":

@@ -72,6 +72,9 @@ def test_the_pages_ask_nobody_else(running_hub: Any) -> None:
         "services/events/events/stream",
         "services/catalog/collections",
         "services/catalog/items",
+        "services/extract/",
+        "services/extract/collections",
+        "services/extract/collections/ostia-sst/position",
         "services/automation/jobs",
         "services/automation/rules",
         "services/automation/schedules",
@@ -95,6 +98,7 @@ def test_nobody_without_login_sees_anything(running_hub: Any, ann: Any, path: st
     [
         ("POST", "services/events/events"),
         ("POST", "services/catalog/records"),
+        ("POST", "services/extract/collections/ostia-sst/retrieve"),
         ("POST", "services/automation/jobs"),
         ("POST", "services/automation/rules"),
         ("DELETE", "services/automation/rules/any"),

@@ -56,6 +56,9 @@ def test_a_private_result_is_there_for_its_owner_only(ann: Any, bob: Any) -> Non
         assert ask(bob, hidden).status_code == 404
     assert "anns-secret" not in ask(bob, "services/catalog/collections").text
     assert "anns-secret" not in ask(bob, "services/catalog/items?limit=1000").text
+    cut = "services/extract/collections/anns-secret/position?coords=POINT(0 0)"
+    assert ask(bob, cut).status_code == 404
+    assert "anns-secret" not in ask(bob, "services/extract/collections").text
 
 
 def test_private_events_are_there_for_their_owner_only(ann: Any, bob: Any) -> None:
@@ -110,6 +113,9 @@ ROUTES = (
     "services/catalog/collections/ostia-sst/items",
     "services/catalog/collections/ostia-sst/items/any",
     "services/catalog/items",
+    "services/extract/",
+    "services/extract/collections",
+    "services/extract/collections/ostia-sst/area",
     "services/automation/",
     "services/automation/recipes",
     "services/automation/jobs",
@@ -133,6 +139,7 @@ ROUTES = (
 WRITES = (
     ("POST", "services/events/events"),
     ("POST", "services/catalog/records"),
+    ("POST", "services/extract/collections/ostia-sst/plan"),
     ("POST", "services/automation/jobs"),
     ("POST", "services/automation/rules"),
     ("POST", "services/automation/schedules"),

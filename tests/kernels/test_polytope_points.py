@@ -186,6 +186,16 @@ def test_labels_are_selected():
         ds.polytope.extract(Disk(("station", "x"), (1, 1), 1))
 
 
+def test_labels_of_stored_cubes_are_selected(tmp_path):
+    names = np.array(["a", "b", "long name"], dtype=np.dtypes.StringDType())
+    ds = xr.Dataset({"t": (("station", "x"), np.eye(3))}, {"station": names})
+    ds.to_zarr(tmp_path / "cube", consolidated=False)
+    stored = xr.open_zarr(tmp_path / "cube", consolidated=False)
+    for cube in (ds, stored):
+        cut = cube.polytope.extract(Select("station", "b") & Span("x", 1, 2))
+        assert cut.t.values.tolist() == [[1, 0]]
+
+
 def test_integer_axes_and_axes_without_coordinates():
     ds = xr.Dataset({"t": (("member", "x"), np.arange(12).reshape(4, 3))}, {"member": [3, 1, 2, 0]})
     cut = ds.polytope.extract(Select("member", [0, 3]))

@@ -35,8 +35,9 @@ class Exports:
             that CoverageJSON has not (an ensemble's members) or variables over different
             dimensions. The domain type follows from the dimensions: Point, PointSeries,
             VerticalProfile, MultiPoint, MultiPointSeries, Trajectory or Grid. All in it is
-            plain: ``json.dumps(document, indent=2)`` writes it, and quicker
-            ``msgspec.json.encode(document)``. Missing values are None; float32 keep their shortest digits.
+            plain: ``json.dumps(document, indent=2)`` writes it, and
+            ``msgspec.json.encode(document)`` quicker. Missing values are None; float32 keep
+            their shortest digits.
 
         Raises
         ------

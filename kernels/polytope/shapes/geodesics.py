@@ -83,7 +83,9 @@ def circle(centre: tuple[Any, Any], distance: Any, steps: int) -> list[tuple[flo
             math.sin(bearing) * math.sin(angle) * math.cos(north),
             math.cos(angle) - math.sin(north) * height,
         )
-        found.append((math.degrees(math.asin(height)), east + math.degrees(turn)))
+        found.append(
+            (math.degrees(math.asin(max(-1.0, min(height, 1.0)))), east + math.degrees(turn))
+        )
     return found
 
 
@@ -116,7 +118,7 @@ def _summits(start: Vector, end: Vector) -> list[float]:
         )
         ahead = _dot(_cross(normal, start), summit) > 0
         if ahead and _dot(_cross(end, normal), summit) > 0:
-            found.append(math.degrees(math.asin(summit[2])))
+            found.append(math.degrees(math.asin(max(-1.0, min(summit[2], 1.0)))))
     return found
 
 
