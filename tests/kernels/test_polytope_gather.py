@@ -203,15 +203,18 @@ def test_a_slow_store_is_read_with_64_gets_at_a_time():
     rows, columns = (xr.Variable("points", cut[axis].values.astype(int)) for axis in AXES)
     lazy = opened(theirs).t.isel(latitude=rows, longitude=columns)
     ours.most[0] = theirs.most[0] = 0
-    started = time.perf_counter()
-    values = cut.values
-    between = time.perf_counter()
-    np.testing.assert_array_equal(values, lazy.values)
-    ended = time.perf_counter()
+    spent = []
+    for _ in range(3):
+        started = time.perf_counter()
+        values = cut.variable._data.get_duck_array()
+        between = time.perf_counter()
+        np.testing.assert_array_equal(values, lazy.variable._data.get_duck_array())
+        spent.append((between - started, time.perf_counter() - between))
     assert len(ours.chunks("t")) == len(theirs.chunks("t")) == 160
     assert ours.most == [64]
     # Three rounds of gets where zarr's default needs sixteen; the real bar is in the benchmarks.
-    assert ended - between >= 2 * (between - started)
+    fast, slow = (min(times) for times in zip(*spent, strict=True))
+    assert slow >= 2 * fast
 
 
 def test_a_slow_store_gives_boxes_as_fast():
@@ -272,6 +275,31 @@ def test_a_variable_with_a_part_of_the_dimensions_of_the_points(stored_globe):
             got = gather(lazy, rows, "points")
             xr.testing.assert_identical(got.load(), part.variable.isel(index))
             assert set(store.chunks("x").values()) <= {1}
+
+
+@pytest.mark.parametrize("layers", [{}, {"dtype": "i4", "scale_factor": 1e-6, "_FillValue": -1}])
+@pytest.mark.parametrize(
+    "dims", [("time", "level", *AXES), ("longitude", "time", *AXES[:1], "level")]
+)
+def test_two_kinds_of_points_at_once(layers, dims):
+    both = Polygon(AXES, [(-80, 0), (80, 160), (-80, 320)]) & Polygon(
+        ("time", "level"), [("2026-01-02", 1000), ("2026-01-03", 850), ("2026-01-02", 850)]
+    )
+    ds = globe().transpose(*dims)
+    inner = zarr.storage.MemoryStore()
+    ds.to_zarr(inner, encoding={"t": {"chunks": (1, 9, 10, 2), **layers}}, consolidated=False)
+    store = CountingStore(inner)
+    want = opened(inner).load()
+    cut = opened(store).polytope.extract(both).t
+    assert isinstance(cut.variable._data.array, Gathered)
+    xr.testing.assert_identical(cut.compute(), want.polytope.extract(both).t)
+    gets = store.chunks("t")
+    assert set(gets.values()) == {1}
+    assert len(gets) == len(touched(want, both, (1, 9, 10, 2)))
+    picked = {"points": [5, 3, 200], "points_2": slice(None, None, -1)}
+    xr.testing.assert_identical(
+        cut.isel(picked).compute(), want.polytope.extract(both).t.isel(picked)
+    )
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

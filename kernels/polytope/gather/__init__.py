@@ -12,7 +12,7 @@ from ..rows import Rows, rows_of_flat
 from .blocks import TASK_BYTES, Chunks, gather_blocks, task_sizes
 from .dasked import source_of_dask
 from .layers import Source, source_of
-from .lazy import lazy_box, lazy_points
+from .lazy import Gathered, as_lazy, gathered_of
 from .memory import take
 
 __all__ = ["TASK_BYTES", "gather", "store_chunks", "straight", "take"]
@@ -42,10 +42,10 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     position = min(places)
     dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
     dims.insert(position, name)
-    if (source := _source(variable)) is not None:
-        points = lazy_points(source, places, rows, position)
+    if (known := _known(variable)) is not None:
+        points = as_lazy(known.at(places, rows, position))
         lazy = xr.Variable(dims, points, variable.attrs, variable.encoding)
-        return lazy if variable.chunks is None else _in_tasks(lazy, variable, source, places, rows)
+        return lazy if variable.chunks is None else _in_tasks(lazy, variable, places, rows)
     if not variable._in_memory and variable.chunks is None:
         variable = _with_dask(variable)
     data = variable.data
@@ -86,7 +86,8 @@ def straight(variable: xr.Variable) -> xr.Variable:
     source = _source(variable) if variable.chunks is None else None
     if source is None:
         return variable
-    return xr.Variable(variable.dims, lazy_box(source), variable.attrs, variable.encoding)
+    data = as_lazy(Gathered(source))
+    return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
 
 
 def store_chunks(variable: xr.Variable) -> Chunks | None:
@@ -114,11 +115,23 @@ def _source(variable: xr.Variable) -> Source | None:
     return source_of_dask(data) if isinstance(data, da.Array) else source_of(data)
 
 
+def _known(variable: xr.Variable) -> Gathered | None:
+    """A variable that is read straight from a zarr array, of some dimensions maybe at points."""
+    if not variable._in_memory and variable.chunks is None:
+        already = gathered_of(variable._data)
+        if already is not None:
+            return already
+    source = _source(variable)
+    return None if source is None else Gathered(source)
+
+
 def _in_tasks(
-    lazy: xr.Variable, variable: xr.Variable, source: Source, places: tuple[int, ...], rows: Rows
+    lazy: xr.Variable, variable: xr.Variable, places: tuple[int, ...], rows: Rows
 ) -> xr.Variable:
     """Let Dask read points of a store, each chunk in one task and TASK_BYTES or more in each."""
-    *sizes, last = task_sizes(rows, source.chunks, places, variable.dtype.itemsize)
+    chunks = store_chunks(variable)
+    assert chunks is not None
+    *sizes, last = task_sizes(rows, chunks, places, variable.dtype.itemsize)
     sizes.insert(min(places), last)
     data: Any = variable.data
     token = tokenize(data.name, places, rows.prefix, rows.start, rows.stop)

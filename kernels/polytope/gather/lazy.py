@@ -13,11 +13,10 @@ from xarray.core import indexing
 from ..rows import Rows
 from .layers import Chosen, Source, compose
 from .memory import take_flat, whole_fields
-from .places import Block, Layout, Piece, Points, intervals_of, outer
+from .places import Block, Group, Layout, Piece, Points, intervals_of, outer
 from .reading import read
 
 Array = npt.NDArray[Any]
-POINTS = -1
 # Copying intervals beats indexing points when they are longer than 8, or than 256 if there is
 # but one field to copy them in.
 _LONG, _LONE = 8, 256
@@ -32,39 +31,49 @@ class Gathered(BackendArray):
     ----------
     source : Source
         The variable.
-    places : tuple of int
-        The variable's dimensions that the points are on; none for a box.
-    rows : Rows or None
-        The points; None for a box.
-    position : int
-        Where the points' dimension stands in the result.
+    axes : tuple of int, optional
+        For each dimension of the result the stored array's dimension, or -1 for the first points,
+        -2 for the second ones and so on; the variable's dimensions by default.
+    groups : tuple of (tuple of int, Rows)
+        Points, and the stored array's dimensions that they are on.
     """
 
     def __init__(
         self,
         source: Source,
-        places: tuple[int, ...] = (),
-        rows: Rows | None = None,
-        position: int = 0,
+        axes: tuple[int, ...] | None = None,
+        groups: tuple[tuple[tuple[int, ...], Rows], ...] = (),
     ) -> None:
-        self.source, self.rows = source, rows
-        self._group = tuple(source.axes[place] for place in places)
-        axes = [axis for number, axis in enumerate(source.axes) if number not in places]
-        if rows is not None:
-            axes.insert(position, POINTS)
-        self._axes = tuple(axes)
+        self.source, self.groups = source, groups
+        self.axes = source.axes if axes is None else axes
         self.dtype = source.dtype
         self._token = uuid4().hex
+
+    def at(self, places: tuple[int, ...], rows: Rows, position: int) -> "Gathered":
+        """The same with points on some more of its dimensions.
+
+        Parameters
+        ----------
+        places : tuple of int
+            The dimensions; no other points are on them.
+        rows : Rows
+            The points.
+        position : int
+            Where their dimension stands then.
+        """
+        dims = tuple(self.axes[place] for place in places)
+        axes = [axis for number, axis in enumerate(self.axes) if number not in places]
+        axes.insert(position, -1 - len(self.groups))
+        return Gathered(self.source, tuple(axes), (*self.groups, (dims, rows)))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the result."""
-        return tuple(self._length(axis) for axis in self._axes)
+        return tuple(self._length(axis) for axis in self.axes)
 
     def _length(self, axis: int) -> int:
-        if axis == POINTS:
-            assert self.rows is not None
-            return self.rows.count
+        if axis < 0:
+            return self.groups[-1 - axis][1].count
         chosen = self.source.chosen[axis]
         assert not isinstance(chosen, int)
         return len(chosen)
@@ -93,32 +102,33 @@ class Gathered(BackendArray):
 
     def _layout(self, key: tuple[Any, ...]) -> tuple[Layout, set[int], list[int]]:
         """What is read, which dimensions of the result are dropped, and their order."""
-        others: list[int] = [n for n in self._axes if n != POINTS]
+        others = [axis for axis in self.axes if axis >= 0]
         chosen: dict[int, Chosen] = {}
+        picks: list[Any] = [slice(None)] * len(self.groups)
         lone: set[int] = set()
-        pick: Any = slice(None)
-        for number, (axis, wanted) in enumerate(zip(self._axes, key, strict=True)):
+        for number, (axis, wanted) in enumerate(zip(self.axes, key, strict=True)):
             one = isinstance(wanted, int | np.integer)
             lone |= {number} if one else set()
             part = slice(int(wanted), int(wanted) + 1) if one else wanted
-            if axis == POINTS:
-                pick = part
+            if axis < 0:
+                picks[-1 - axis] = part
             else:
                 chosen[axis] = compose(self.source.chosen[axis], part)
-        fixed = [n for n in range(self.source.array.ndim) if n not in (*others, *self._group)]
-        lead = (*others, *fixed)
+        on_points = [dim for dims, _ in self.groups for dim in dims]
+        fixed = [n for n in range(self.source.array.ndim) if n not in (*others, *on_points)]
         chosen.update({n: self.source.chosen[n] for n in fixed})
-        intervals = None
-        if self.rows is not None:
-            intervals = intervals_of(self.rows, [self.source.chosen[n] for n in self._group], pick)
+        lead = (*others, *fixed)
+        groups = tuple(
+            Group(dims, intervals_of(rows, [self.source.chosen[n] for n in dims], pick))
+            for (dims, rows), pick in zip(self.groups, picks, strict=True)
+        )
         chunks = tuple(map(int, self.source.array.chunks))
-        layout = Layout(chunks, lead, tuple(chosen[n] for n in lead), self._group, intervals)
+        layout = Layout(chunks, lead, tuple(chosen[n] for n in lead), groups)
         stored = {axis: number for number, axis in enumerate(lead)}
-        stored[POINTS] = len(lead)
-        moved = [stored[axis] for axis in self._axes]
+        stored.update({-1 - number: len(lead) + number for number in range(len(groups))})
         # Dimensions that the variable has lost come last, and go.
-        lone |= set(range(len(moved), len(moved) + len(fixed)))
-        return layout, lone, [*moved, *(stored[n] for n in fixed)]
+        lone |= set(range(len(self.axes), len(self.axes) + len(fixed)))
+        return layout, lone, [stored[axis] for axis in (*self.axes, *fixed)]
 
 
 class Scatter:
@@ -136,8 +146,10 @@ class Scatter:
 
     def __init__(self, source: Source, layout: Layout, result: Array) -> None:
         self._functions, self._result = source.functions, result
-        self._order = (*layout.others, *layout.group)
-        self._trailing = len(layout.group)
+        self._order = layout.dims
+        self._others = len(layout.others)
+        self._widths = [len(group.dims) for group in layout.groups]
+        self._trailing = self._widths[-1] if self._widths else 0
 
     def __call__(self, piece: Piece, block: Array) -> None:
         """Take what is wanted of a chunk, or put the single value that stands for it."""
@@ -146,6 +158,10 @@ class Scatter:
             self._result[outer(piece.block.target, *rest)] = self._decoded(block.reshape(1))[0]
             return
         fields = block.transpose(self._order)[piece.block.inside]
+        for at, points in enumerate(piece.block.more, self._others):
+            width = self._widths[at - self._others]
+            moved = np.moveaxis(fields, range(at, at + width), range(-width, 0))
+            fields = np.moveaxis(_taken(moved, width, points), -1, at)
         if piece.points is None:
             self._result[outer(piece.block.target)] = self._decoded(fields)
         else:
@@ -157,23 +173,17 @@ class Scatter:
         many = math.prod(lead)
         long = many * points.count >= points.intervals * (_LONG * many + _LONE)
         if not (long and block.slices):
-            values = self._decoded(self._taken(fields, points, whole))
+            values = self._decoded(_taken(fields, self._trailing, points))
             where = (*block.target, points.positions)
             self._result[where if block.slices else outer(where)] = values
             return
         if whole and not self._functions:
             values, runs = fields.reshape(*lead, -1), points.runs
         else:
-            values, runs = self._decoded(self._taken(fields, points, whole)), points.following
+            values, runs = self._decoded(_taken(fields, self._trailing, points)), points.following
         part = self._result[block.target]
         for first, position, length in runs:
             part[..., position : position + length] = values[..., first : first + length]
-
-    def _taken(self, fields: Array, points: Points, whole: bool) -> Array:
-        if whole:
-            return take_flat(fields, self._trailing, points.flat)
-        shape = fields.shape[-self._trailing :]
-        return fields[(..., *np.unravel_index(points.flat, shape))]
 
     def _decoded(self, values: Array) -> Array:
         for function in self._functions:
@@ -181,25 +191,22 @@ class Scatter:
         return values
 
 
-def lazy_points(
-    source: Source, places: tuple[int, ...], rows: Rows, position: int
-) -> indexing.LazilyIndexedArray:
-    """The points of a variable as what xarray takes for lazy data.
-
-    Parameters
-    ----------
-    source : Source
-        The variable.
-    places : tuple of int
-        The variable's dimensions that the points are on.
-    rows : Rows
-        The points.
-    position : int
-        Where the points' dimension stands in the result.
-    """
-    return indexing.LazilyIndexedArray(Gathered(source, places, rows, position))
+def _taken(fields: Array, trailing: int, points: Points) -> Array:
+    """The values of points on the trailing dimensions."""
+    if whole_fields(fields, trailing):
+        return take_flat(fields, trailing, points.flat)
+    return fields[(..., *np.unravel_index(points.flat, fields.shape[-trailing:]))]
 
 
-def lazy_box(source: Source) -> indexing.LazilyIndexedArray:
-    """All of a variable as what xarray takes for lazy data."""
-    return indexing.LazilyIndexedArray(Gathered(source))
+def gathered_of(data: Any) -> Gathered | None:
+    """What a lazy variable already is of ours, when all of it is there."""
+    if isinstance(data, indexing.ImplicitToExplicitIndexingAdapter):
+        data = data.array
+    if not isinstance(data, indexing.LazilyIndexedArray) or not isinstance(data.array, Gathered):
+        return None
+    return data.array if all(key == slice(None) for key in data.key.tuple) else None
+
+
+def as_lazy(gathered: Gathered) -> indexing.LazilyIndexedArray:
+    """What xarray takes for lazy data."""
+    return indexing.LazilyIndexedArray(gathered)

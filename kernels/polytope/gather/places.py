@@ -1,6 +1,7 @@
 """Finds which chunk holds which points, and where each goes in the result."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from ..rows import Rows, expand
 from .layers import Chosen, as_range, compose
 
 Indices = npt.NDArray[np.int64]
+# So many blocks are written out once, not again for each group of chunks.
+_HELD = 10_000
 # What is taken along one dimension, inside a chunk or of the result.
 Taken = slice | Indices
 
@@ -235,20 +238,25 @@ def _slim(index: Indices) -> Taken:
 
 
 class Block(NamedTuple):
-    """What is taken along the dimensions that are not the points'.
+    """What is taken along the dimensions that the last points are not on.
 
     Attributes
     ----------
     numbers : tuple of int
         The chunk's number on each of them.
-    inside, target : tuples
-        Indices of the chunk and of the result.
+    inside : tuple
+        The index of the chunk along those that no points are on.
+    more : tuple of Points
+        The points that are not the last.
+    target : tuple of slice or array
+        Where it goes in the result, along all dimensions but the last.
     slices : bool
         Whether ``target`` has slices only.
     """
 
     numbers: tuple[int, ...]
     inside: tuple[Any, ...]
+    more: tuple[Points, ...]
     target: tuple[Taken, ...]
     slices: bool
 
@@ -261,9 +269,9 @@ class Piece(NamedTuple):
     chunk : tuple of int
         The chunk's number on each dimension of the stored array.
     block : Block
-        Along the dimensions that are not the points'.
+        What of the dimensions that the last points are not on.
     points : Points or None
-        The points; None when there are only ranges.
+        The last points; None when there are only ranges.
     """
 
     chunk: tuple[int, ...]
@@ -271,68 +279,103 @@ class Piece(NamedTuple):
     points: Points | None
 
 
+# The chunks' numbers on the dimensions of points, and the points.
+Found = tuple[tuple[int, ...], Points]
+
+
+class Group(NamedTuple):
+    """Points on some dimensions of a stored array.
+
+    Attributes
+    ----------
+    dims : tuple of int
+        The dimensions.
+    intervals : Intervals
+        The points.
+    """
+
+    dims: tuple[int, ...]
+    intervals: Intervals
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """What is read of a stored array.
+
+    The result has the dimensions that no points are on, then one for each group of points.
 
     Attributes
     ----------
     chunks : tuple of int
         The lengths of a chunk.
     others : tuple of int
-        The dimensions of the array that are not the points', in the order of the result.
+        The dimensions of the array that no points are on, in the order of the result.
     chosen : tuple of int, range or array
         What is read of each of them.
-    group : tuple of int
-        The dimensions of the array that the points are on.
-    intervals : Intervals or None
-        The points; they come last in the result.
+    groups : tuple of Group
+        The points.
     """
 
     chunks: tuple[int, ...]
     others: tuple[int, ...]
     chosen: tuple[Chosen, ...]
-    group: tuple[int, ...] = ()
-    intervals: Intervals | None = None
+    groups: tuple[Group, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the result; a single index leaves a dimension of length 1."""
         lengths = [1 if isinstance(c, int) else len(c) for c in self.chosen]
-        if self.intervals is not None:
-            lengths.append(int((self.intervals.stop - self.intervals.start).sum()))
+        for _, found in self.groups:
+            lengths.append(int((found.stop - found.start).sum()))
         return tuple(lengths)
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The dimensions of the array in the order of the result."""
+        return (*self.others, *(dim for group in self.groups for dim in group.dims))
 
     def pieces(self) -> tuple[int, Iterator[Piece]]:
         """How many chunks there are to read, and what of each; every chunk once."""
         along = zip(self.others, self.chosen, strict=True)
-        blocks = [
-            _block(parts)
-            for parts in itertools.product(*(stretches(c, self.chunks[dim]) for dim, c in along))
+        parts = [stretches(chosen, self.chunks[dim]) for dim, chosen in along]
+        found = [
+            list(by_chunk(group.intervals, tuple(self.chunks[dim] for dim in group.dims)))
+            for group in self.groups
         ]
-        groups: list[tuple[tuple[int, ...], Points | None]] = [((), None)]
-        if self.intervals is not None:
-            groups = list(by_chunk(self.intervals, tuple(self.chunks[d] for d in self.group)))
-        return len(groups) * len(blocks), self._each(groups, blocks)
+        count = math.prod(map(len, (*parts, *found)))
+        return count, self._each(parts, found[:-1], found[-1] if found else [((), None)])
 
     def _each(
-        self, groups: list[tuple[tuple[int, ...], Points | None]], blocks: list[Block]
+        self,
+        parts: list[list[Stretch]],
+        more: list[list[Found]],
+        last: Sequence[tuple[tuple[int, ...], Points | None]],
     ) -> Iterator[Piece]:
-        order = np.argsort((*self.group, *self.others)).tolist()
-        for coords, points in groups:
-            for block in blocks:
+        held: list[Block] | None = None
+        if math.prod(map(len, (*parts, *more))) <= _HELD:
+            held = list(_blocks(parts, more))
+        numbered = (*(self.groups[-1].dims if self.groups else ()), *self.others)
+        for group in self.groups[:-1]:
+            numbered += group.dims
+        order = np.argsort(numbered).tolist()
+        for coords, points in last:
+            for block in _blocks(parts, more) if held is None else held:
                 numbers = (*coords, *block.numbers)
                 yield Piece(tuple([numbers[n] for n in order]), block, points)
 
 
-def _block(parts: tuple[Stretch, ...]) -> Block:
-    target = tuple(part.target for part in parts)
-    return Block(
-        tuple(part.number for part in parts),
-        outer(tuple(part.inside for part in parts)),
-        target,
-        all(isinstance(taken, slice) for taken in target),
-    )
+def _blocks(parts: list[list[Stretch]], more: list[list[Found]]) -> Iterator[Block]:
+    for chosen in itertools.product(*parts):
+        for found in itertools.product(*more):
+            points = tuple(p for _, p in found)
+            target = (*(part.target for part in chosen), *(p.positions for p in points))
+            yield Block(
+                (*(part.number for part in chosen), *(n for coords, _ in found for n in coords)),
+                outer(tuple(part.inside for part in chosen)),
+                points,
+                target,
+                all(isinstance(taken, slice) for taken in target),
+            )
 
 
 def outer(lead: tuple[Taken, ...], *rest: Taken) -> tuple[Any, ...]:
