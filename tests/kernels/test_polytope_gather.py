@@ -368,19 +368,41 @@ def test_no_chunk_is_too_large_for_eight_at_a_time():
     assert reading.gets_at_a_time(reading.stored_of(small)) == 64
 
 
-def test_files_are_fetched_ahead_and_closed(tmp_path, monkeypatch):
-    path = written(globe(), str(tmp_path / "globe"))
+@pytest.mark.parametrize("shards", [None, (2, 1, 50, 100)])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_files_are_fetched_ahead_and_closed(tmp_path, monkeypatch, shards, threads):
+    monkeypatch.setattr(reading, "decoding_threads", lambda _: threads)
+    path = written(globe(), str(tmp_path / "globe"), t={"shards": shards})
     fetched = []
     monkeypatch.setattr(os, "posix_fadvise", lambda file, *rest: fetched.append((file, *rest)))
     cut = opened(path).polytope.extract(DIAGONAL).t
     before = set(os.listdir("/proc/self/fd"))
-    cut.compute()
-    assert len(fetched) == len(touched(globe(), DIAGONAL))
+    xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
+    wanted = len(touched(globe(), DIAGONAL))
+    assert len(fetched) == wanted if shards is None else 0 < len(fetched) <= wanted
     assert set(os.listdir("/proc/self/fd")) <= before
-    (tmp_path / "globe/t/c/0/0/2/4").write_bytes(b"no chunk")
+    chunk = tmp_path / "globe" / ("t/c/0/0/2/4" if shards is None else "t/c/1/0/0/0")
+    chunk.write_bytes(b"no chunk" * 60)
     with pytest.raises(Unavailable, match="cannot be read"):
         cut.compute()
     assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_system_without_reads_at_a_place(tmp_path, monkeypatch):
+    path = written(globe(), str(tmp_path / "globe"), t={"shards": (2, 1, 50, 100)})
+    monkeypatch.delattr(os, "pread")
+    monkeypatch.delattr(os, "posix_fadvise")
+    monkeypatch.setattr(reading, "decoding_threads", lambda _: 4)
+    cut = opened(path).polytope.extract(DIAGONAL).t
+    xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
+
+
+def test_a_file_of_which_the_system_gives_a_little_at_a_time(tmp_path, monkeypatch):
+    path = written(globe(), str(tmp_path / "globe"))
+    whole = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, start: whole(file, min(size, 99), start))
+    cut = opened(path).polytope.extract(DIAGONAL).t
+    xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
 
 
 def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Reads files of a local zarr store in as few calls as the system allows."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.storage import LocalStore
 
+# Guards the place in a file where the system has no reads that name theirs.
+_SEEKING = threading.Lock()
 # What says that there is no such file, as zarr's own store takes it.
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -107,20 +110,27 @@ def read_file(
         start, stop = byte_range.start, min(byte_range.end, size)
     elif byte_range is not None:
         start = max(0, size - byte_range.suffix)
-    if byte_range is not None:
-        os.lseek(file, start, os.SEEK_SET)
     try:
-        return _read(file, stop - start)
+        return _read(file, start, stop - start)
     except IsADirectoryError:  # which can be opened
         return None
 
 
-def _read(file: int, size: int) -> bytes:
+def _read(file: int, start: int, size: int) -> bytes:
     """Up to so many bytes; one call where the system gives all at once."""
-    data = os.read(file, max(size, 0))
+    data = _read_at(file, start, max(size, 0))
     if len(data) >= size or not data:
         return data
-    parts = [data]
-    while size > (held := sum(map(len, parts))) and (more := os.read(file, size - held)):
+    parts, held = [data], len(data)
+    while held < size and (more := _read_at(file, start + held, size - held)):
         parts.append(more)
+        held += len(more)
     return b"".join(parts)
+
+
+def _read_at(file: int, start: int, size: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(file, size, start)
+    with _SEEKING:
+        os.lseek(file, start, os.SEEK_SET)
+        return os.read(file, size)
