@@ -1,6 +1,6 @@
 """Fetches the values of points: from memory by index, from a store each touched chunk once."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import dask.array as da
@@ -12,8 +12,10 @@ from ..rows import Rows, rows_of_flat
 from .blocks import TASK_BYTES, Chunks, gather_blocks, task_sizes
 from .dasked import source_of_dask
 from .layers import Source, source_of
-from .lazy import Gathered, as_lazy, gathered_of
 from .memory import take
+
+if TYPE_CHECKING:
+    from .lazy import Gathered
 
 __all__ = ["TASK_BYTES", "gather", "store_chunks", "straight", "take"]
 
@@ -43,7 +45,7 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     dims = [str(dim) for number, dim in enumerate(variable.dims) if number not in places]
     dims.insert(position, name)
     if (known := _known(variable)) is not None:
-        points = as_lazy(known.at(places, rows, position))
+        points = known.at(places, rows, position).as_lazy()
         lazy = xr.Variable(dims, points, variable.attrs, variable.encoding)
         return lazy if variable.chunks is None else _in_tasks(lazy, variable, places, rows)
     if not variable._in_memory and variable.chunks is None:
@@ -86,7 +88,9 @@ def straight(variable: xr.Variable) -> xr.Variable:
     source = _source(variable) if variable.chunks is None else None
     if source is None:
         return variable
-    data = as_lazy(Gathered(source))
+    from .lazy import Gathered
+
+    data = Gathered(source).as_lazy()
     return xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
 
 
@@ -115,12 +119,14 @@ def _source(variable: xr.Variable) -> Source | None:
     return source_of_dask(data) if isinstance(data, da.Array) else source_of(data)
 
 
-def _known(variable: xr.Variable) -> Gathered | None:
+def _known(variable: xr.Variable) -> "Gathered | None":
     """A variable that is read straight from a zarr array, of some dimensions maybe at points."""
-    if not variable._in_memory and variable.chunks is None:
-        already = gathered_of(variable._data)
-        if already is not None:
-            return already
+    if variable._in_memory:
+        return None
+    from .lazy import Gathered, gathered_of  # it brings zarr, which a cube in memory needs not
+
+    if (already := gathered_of(variable._data)) is not None:
+        return already
     source = _source(variable)
     return None if source is None else Gathered(source)
 

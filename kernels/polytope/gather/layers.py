@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 # What is chosen of one dimension of a stored array.
 Chosen = int | range | npt.NDArray[np.int64]
@@ -106,6 +105,8 @@ def source_of(data: Any) -> Source | None:
         elif name not in _PLAIN:
             return None
         layer = layer.array
+    import zarr  # there is one already; a cube in memory needs none
+
     array = layer.get_array()
     if not isinstance(array, zarr.Array) or len(view) != array.ndim or not _regular(array):
         return None

@@ -66,6 +66,10 @@ class Gathered(BackendArray):
         axes.insert(position, -1 - len(self.groups))
         return Gathered(self.source, tuple(axes), (*self.groups, (dims, rows)))
 
+    def as_lazy(self) -> indexing.LazilyIndexedArray:
+        """What xarray takes for lazy data."""
+        return indexing.LazilyIndexedArray(self)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the result."""
@@ -200,13 +204,6 @@ def _taken(fields: Array, trailing: int, points: Points) -> Array:
 
 def gathered_of(data: Any) -> Gathered | None:
     """What a lazy variable already is of ours, when all of it is there."""
-    if isinstance(data, indexing.ImplicitToExplicitIndexingAdapter):
-        data = data.array
     if not isinstance(data, indexing.LazilyIndexedArray) or not isinstance(data.array, Gathered):
         return None
     return data.array if all(key == slice(None) for key in data.key.tuple) else None
-
-
-def as_lazy(gathered: Gathered) -> indexing.LazilyIndexedArray:
-    """What xarray takes for lazy data."""
-    return indexing.LazilyIndexedArray(gathered)
