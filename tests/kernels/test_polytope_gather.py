@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
 from boathouse.catalogs.errors import Unavailable
-from boathouse.kernels.polytope.gather import gather, reading, straight, take
+from boathouse.kernels.polytope.gather import gather, places, reading, straight, take
 from boathouse.kernels.polytope.gather.lazy import Gathered
 from boathouse.kernels.polytope.rows import rows_of_flat
 from boathouse.kernels.polytope.shapes import Polygon
@@ -302,7 +302,27 @@ def test_two_kinds_of_points_at_once(layers, dims):
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+def test_points_of_what_was_picked_out_of_points(counting):
+    first = rows_of_flat(np.array([3, 4, 95, 500]), AXES, (46, 90))
+    second = rows_of_flat(np.array([1, 2, 6]), ("time", "level"), (4, 2))
+    lazy, eager = opened(counting).t.variable, globe().t.variable
+    for picked in ([2, 0, 0], slice(1, 3), slice(None)):
+        both = [
+            gather(gather(v, first, "points").isel(points=picked), second, "points_2")
+            for v in (lazy, eager)
+        ]
+        assert not both[0]._in_memory
+        xr.testing.assert_identical(both[0].load(), both[1])
+
+
+def test_many_blocks_are_not_all_written_out(counting, monkeypatch):
+    monkeypatch.setattr(places, "_HELD", 3)
+    cut = opened(counting).polytope.extract(DIAGONAL).t
+    xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
+    assert set(counting.chunks("t").values()) == {1}
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_points_of_any_chunks_in_any_order(data):
     """The same as numpy's indexing, whatever the chunks, the order, and what was chosen before."""

@@ -206,4 +206,5 @@ def gathered_of(data: Any) -> Gathered | None:
     """What a lazy variable already is of ours, when all of it is there."""
     if not isinstance(data, indexing.LazilyIndexedArray) or not isinstance(data.array, Gathered):
         return None
-    return data.array if all(key == slice(None) for key in data.key.tuple) else None
+    whole = all(isinstance(key, slice) and key == slice(None) for key in data.key.tuple)
+    return data.array if whole else None
