@@ -19,14 +19,11 @@ from zarr.codecs import (
 )
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
-from boathouse.catalogs.errors import Unavailable
-from boathouse.kernels.polytope.gather import codecs, reading, store_chunks, stored, straight
+from boathouse.kernels.polytope.gather import reading, store_chunks, stored, straight
 from boathouse.kernels.polytope.gather.lazy import Gathered
 from boathouse.kernels.polytope.gather.tensors import tensor_of
-from boathouse.kernels.polytope.shapes import Polygon
 
 from .stores import (
-    AXES,
     CHUNKS,
     DIAGONAL,
     SHAPES,
@@ -310,36 +307,6 @@ def test_another_zarr_is_read_by_what_it_makes_public(monkeypatch, lacking):
     else:
         monkeypatch.setitem(sys.modules, "zarr.core.sync", None)
     check(written(globe()), globe(), [DIAGONAL])
-
-
-@pytest.mark.parametrize("bad", [b"nonsense", b""])
-def test_a_chunk_that_is_no_chunk_is_named(bad):
-    store = written(globe())
-    store._store_dict["t/c/2/1/3/2"] = zarr.buffer.cpu.Buffer.from_bytes(bad)
-    triangle = Polygon(AXES, [(-80, 0), (80, 160), (-80, 320)])
-    for kept in (store, CountingStore(store)):
-        with pytest.raises(Unavailable, match=r"chunk \(2, 1, 3, 2\) .* cannot be read"):
-            opened(kept).polytope.extract(triangle).t.load()
-
-
-def test_a_shard_with_a_broken_index_is_named():
-    store = written(globe(), t={"shards": (2, 1, 50, 100)})
-    held = bytearray(store._store_dict["t/c/1/0/0/0"].to_bytes())
-    held[-20] ^= 255
-    store._store_dict["t/c/1/0/0/0"] = zarr.buffer.cpu.Buffer.from_bytes(bytes(held))
-    for kept in (store, CountingStore(store)):
-        with pytest.raises(Unavailable, match=r"t/c/1/0/0/0 .* checksum"):
-            opened(kept).polytope.extract(DIAGONAL).t.load()
-
-
-def test_checksums_are_checked():
-    import google_crc32c
-
-    data = b"123456789"
-    closed = data + google_crc32c.value(data).to_bytes(4, "little")
-    assert codecs.checked(closed).tobytes() == data
-    with pytest.raises(ValueError, match="checksum"):
-        codecs.checked(closed[:-1] + b"\0")
 
 
 def test_the_units_of_the_store():
