@@ -9,7 +9,7 @@ import xarray as xr
 from ...catalogs.errors import BadShape
 from .assemble import assemble
 from .axes import Axis
-from .gather import gather
+from .gather import gather, straight
 from .plan import names_of
 from .rows import Rows
 from .selection import Group, Linear, Selection, flat_points
@@ -45,8 +45,8 @@ def cut(dataset: xr.Dataset, selection: Selection, frame: Frame = "cube") -> xr.
         for group in selection.groups
         if any(dim in variable.dims for dim in group.rows.dims)
     }
-    straight = _straight(selection.groups)
-    result = dataset.isel(straight) if straight else dataset
+    ranges = _ranges(selection.groups)
+    result = _read_directly(dataset, selection.groups).isel(ranges) if ranges else dataset
     for group, name in zip(selection.groups, names, strict=True):
         if group.linear is not None:
             result = _with_places_between(result, group, group.linear, name)
@@ -88,19 +88,42 @@ def as_tree(dataset: xr.Dataset, selection: Selection, result: xr.Dataset) -> xr
     return xr.DataTree.from_dict(nodes)
 
 
-def _straight(groups: Sequence[Group]) -> dict[str, Any]:
+def _ranges(groups: Sequence[Group]) -> dict[str, Any]:
     """How to index the dimensions that need no points."""
-    straight: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
     for group in groups:
         rows = group.rows
         if group.linear is not None:
             continue
         if group.lone:
             index = [*rows.prefix[0].tolist(), int(rows.start[0])]
-            straight.update(zip(rows.dims, index, strict=True))
+            ranges.update(zip(rows.dims, index, strict=True))
         elif len(rows.dims) == 1:
-            straight[rows.dims[0]] = rows.indexer()
-    return straight
+            ranges[rows.dims[0]] = rows.indexer()
+    return ranges
+
+
+def _read_directly(dataset: xr.Dataset, groups: Sequence[Group]) -> xr.Dataset:
+    """Let what lies in zarr and is taken by ranges only be read by our own reader too."""
+    taken = {dim for group in groups for dim in group.rows.dims}
+    at_points = {
+        dim
+        for group in groups
+        if (group.coupled and not group.lone) or group.linear
+        for dim in group.rows.dims
+    }
+    direct = {
+        key: straight(variable)
+        for key, variable in dataset.variables.items()
+        if not variable._in_memory
+        and not taken.isdisjoint(variable.dims)
+        and at_points.isdisjoint(variable.dims)
+    }
+    if not direct:
+        return dataset
+    variables = {**dataset.variables, **direct}
+    indexes = dict(dataset.xindexes)
+    return assemble(variables, set(dataset.coords), dataset.attrs, indexes)
 
 
 def _with_points(dataset: xr.Dataset, group: Group, name: str) -> xr.Dataset:

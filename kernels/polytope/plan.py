@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .gather import store_chunks
 from .rows import Rows
 from .selection import Group, Selection
 from .shape import Shape
@@ -164,11 +165,14 @@ def make_plan(dataset: xr.Dataset, selection: Selection) -> Plan:
     return Plan(selection.shape, selection.beyond, selection.empty, variables)
 
 
-def chunks_of(variable: xr.Variable) -> Chunks | None:
+def chunks_of(variable: xr.Variable, *, points: bool = False) -> Chunks | None:
     """The units in which a variable is read; None when it is in memory.
 
-    Dask's chunks where there are some, else the store's, else one chunk for all.
+    Dask's chunks where there are some (but points are read straight from a store that Dask would
+    read), else the store's, else one chunk for all.
     """
+    if (points or variable.chunks is None) and (stored := store_chunks(variable)) is not None:
+        return stored
     if variable.chunks is not None:
         return tuple(tuple(map(int, sizes)) for sizes in variable.chunks)
     if variable._in_memory:
@@ -189,7 +193,9 @@ def _cut_up(size: int, step: int) -> tuple[int, ...]:
 def _variable_plan(
     variable: xr.Variable, groups: tuple[Group, ...], names: list[str]
 ) -> VariablePlan:
-    chunks = chunks_of(variable)
+    coupled = (group for group in groups if len(group.rows.dims) > 1 and not group.lone)
+    points = any(set(group.rows.dims) <= set(map(str, variable.dims)) for group in coupled)
+    chunks = chunks_of(variable, points=points)
     sizes = dict(zip(map(str, variable.dims), variable.shape, strict=True))
     by_dim = dict(zip(sizes, chunks or tuple((size,) for size in variable.shape), strict=True))
     counts, touched, cells, box_cells, box_touched = dict(sizes), 1, 1, 1, 1
