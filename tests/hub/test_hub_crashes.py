@@ -117,6 +117,6 @@ def test_ctrl_c_ends_everything_in_order(hub: Any) -> None:
     visitor = hub.visit(hub.name, hub.password)
     visitor.run("bh.attach().submit(sum, [1]).result()")
     assert hub.stop() == 0
-    assert hub.processes() == []
+    assert within(10, lambda: not hub.processes()), left(hub)  # a worker may be ending still
     assert hub.output[-1].endswith("ended\n")
     assert "Traceback" not in hub.log().rpartition("initiating shutdown")[2]
