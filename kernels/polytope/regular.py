@@ -22,6 +22,7 @@ from .ranges import (
     settled,
     tiled,
 )
+from .recent import RECENT
 from .rings import Vertex
 from .rows import Indices, Rows, fold
 from .scanline import scan
@@ -59,15 +60,23 @@ def select_regular(
         return select_values(factor, axes[0], tolerance)
     order = order_of(dataset, axes)
     ordered = tuple(axes[number] for number in order)
-    for axis in ordered:
+    return RECENT.get(
+        (factor, order, tolerance), ordered, lambda: _coupled(factor, ordered, order, tolerance)
+    )
+
+
+def _coupled(
+    factor: Shape, axes: tuple[Axis, ...], order: tuple[int, ...], tolerance: float
+) -> Group | None:
+    for axis in axes:
         if axis.kind == "label":
             raise BadShape(f"{axis.name}: labels have no range; use a Select", field=axis.name)
     if isinstance(factor, Point):
-        group = select_points(factor, ordered, order, tolerance)
+        group = select_points(factor, axes, order, tolerance)
     elif isinstance(factor, Polygon):
-        group = _polygon(factor, ordered, order, tolerance)
+        group = _polygon(factor, axes, order, tolerance)
     else:
-        group = _solid(factor, ordered, order, tolerance)
+        group = _solid(factor, axes, order, tolerance)
     return _without_scalars(group)
 
 

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from .values import Value
@@ -135,7 +136,24 @@ class Shape(ABC):
         )
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash((type(self).__name__, self._key()))
+
+    def __getstate__(self) -> dict[str, object]:
+        # What can be derived stays here: above all a hash, which differs in another process.
+        derived = {
+            name
+            for cls in type(self).__mro__
+            for name, member in vars(cls).items()
+            if isinstance(member, cached_property)
+        }
+        return {name: value for name, value in vars(self).items() if name not in derived}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed; make a new one")

@@ -1,5 +1,8 @@
 """Points with their methods, values of single axes, and unions with their parts."""
 
+import pickle
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
 from boathouse.catalogs.errors import BadShape, ShapeWarning
+from boathouse.kernels.polytope import recent, regular
 from boathouse.kernels.polytope.shapes import (
     All,
     Box,
@@ -302,3 +306,33 @@ def test_the_plan_foretells_the_result(shape):
     assert plan.variables["t"].dims == dict(cut.t.sizes)
     assert plan.points == cut.t.size
     assert plan.result_bytes == cut.t.nbytes
+
+
+def test_what_was_selected_is_kept_for_the_same_shape_on_the_same_axes(monkeypatch):
+    calls = []
+    monkeypatch.setattr(recent, "RECENT", kept := recent.Recent())
+    monkeypatch.setattr(regular, "RECENT", kept)
+    made = regular._polygon
+    monkeypatch.setattr(regular, "_polygon", lambda *given: calls.append(1) or made(*given))
+    ds = cube()
+    plan, cut = ds.polytope.plan(WEST), ds.t.polytope.extract(WEST)
+    assert plan.variables["t"].points == cut.size
+    assert len(calls) == 1
+    again = Polygon(AXES, WEST.outer[0])
+    ds.polytope.plan(again)
+    assert len(calls) == 1
+    for other in (ds.isel(latitude=slice(2, None)), ds.transpose(*reversed(ds.t.dims))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ShapeWarning)
+            found = other.t.polytope.extract(WEST)
+        expected = other.t.sel(latitude=found.latitude, longitude=found.longitude)
+        np.testing.assert_array_equal(found.values, expected.transpose(*found.dims).values)
+    assert len(calls) == 3
+    ds.polytope.plan(WEST, tolerance=0)
+    assert len(calls) == 4
+
+
+def test_a_hash_does_not_travel():
+    shape = Polygon(AXES, [(0, 0), (1, 0), (0, 1)])
+    assert hash(shape) == hash(pickle.loads(pickle.dumps(shape)))
+    assert b"_hash" not in pickle.dumps(shape)
