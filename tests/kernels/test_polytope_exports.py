@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from covjson_pydantic.coverage import Coverage, CoverageCollection
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -287,6 +287,7 @@ def test_a_dimension_without_a_place_is_refused_by_name():
         Cut(xr.Dataset({"t": ((), 1.0)})).to_coverage()
 
 
+@example(np.array([1918509714], "u4"))
 @given(arrays("u4", 50))
 def test_shortest_digits_mean_the_same_float32(bits):
     values = bits.view("f4")

@@ -42,18 +42,23 @@ def _shortest(narrow: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     whole = (flat == np.rint(flat)) & (np.abs(flat) < 2.0**24)
     open_ = np.flatnonzero(np.isfinite(flat) & ~whole)
     result = flat.copy()
+    beyond: list[npt.NDArray[np.int64]] = []
     for digits in range(1, 10):
         if not len(open_):
             break
         x = flat[open_]
         power = digits - 1 - np.floor(np.log10(np.abs(x))).astype(np.int64)
-        scale = 10.0 ** np.minimum(np.abs(power), _EXACT)
+        far = np.abs(power) > _EXACT  # no exact power of ten: numpy's own digits, below
+        if far.any():
+            beyond.append(open_[far])
+            open_, x, power = open_[~far], x[~far], power[~far]
+        scale = 10.0 ** np.abs(power)
         rounded = np.where(power >= 0, np.rint(x * scale) / scale, np.rint(x / scale) * scale)
-        same = (rounded.astype(narrow.dtype) == narrow[open_]) & (np.abs(power) <= _EXACT)
+        same = rounded.astype(narrow.dtype) == narrow[open_]
         result[open_[same]] = rounded[same]
         open_ = open_[~same]
-    if len(open_):  # too small for exact powers of ten
-        result[open_] = narrow[open_].astype(str).astype(np.float64)
+    for rest in (*beyond, open_):
+        result[rest] = narrow[rest].astype(str).astype(np.float64)
     return result
 
 
