@@ -12,7 +12,9 @@
     ├── Unauthenticated       also PermissionError; no token, or one that is not known (401)
     ├── Forbidden             also PermissionError; you may see but not do it (403)
     ├── Conflict              it is already there, or somebody was faster (409)
+    ├── Gone                  it was there, and is kept no longer (410)
     ├── PlanExceeded          more than your plan allows (429)
+    ├── Busy                  too much at once; try again in a moment (429)
     ├── Unavailable           also ConnectionError; a service does not answer (503)
     ├── StorageFull           also OSError; no room on the lake's disk (507)
     └── JobFailed             also RuntimeError; a notebook ended with an error (422)
@@ -120,10 +122,29 @@ class Conflict(BoathouseError):
     status = 409
 
 
+class Gone(BoathouseError):
+    """What was there once and is kept no longer, such as an event below the retention."""
+
+    status = 410
+
+
 class PlanExceeded(BoathouseError):
     """More than the user's plan allows."""
 
     status = 429
+
+
+class Busy(BoathouseError):
+    """More comes in than can be stored: nothing of the request was taken.
+
+    Attributes
+    ----------
+    retry_after : float
+        Seconds after which to try again.
+    """
+
+    status = 429
+    retry_after = 1.0
 
 
 class Unavailable(BoathouseError, ConnectionError):
