@@ -36,8 +36,17 @@ import psutil
 import pytest
 
 START_SECONDS = 150
+# What starts a hub: such tests share one worker, since hubs ask for free ports and fill two cores.
+HUBS = {"running_hub", "lively_hub", "start_hub"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BOATHOUSE = [sys.executable, "-m", "boathouse.hub"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell pytest-xdist what belongs together: all that needs a hub, else the tests of a file."""
+    for item in items:
+        hub = HUBS & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("hub")
+        item.add_marker(pytest.mark.xdist_group("hub" if hub else str(item.path)))
 
 
 class RunningHub:

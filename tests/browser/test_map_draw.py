@@ -171,9 +171,8 @@ def test_countries_by_name_and_by_click_stay_whole(opened: Opened, snapshot: Any
     assert 189 < east < 192
     cut = opened.pick.extract()
     assert cut["tag"].values.tolist() == list(union.tags)
-    opened.settle()
-    assert opened.pick.plan is not None
-    assert opened.pick.plan.points == cut["t"].size
+    size = cut["t"].size
+    opened.until(lambda: opened.pick.plan and opened.pick.plan.points == size, "the last plan")
     opened.page.keyboard.press("Escape")
     opened.tool("near").click()
     opened.page.wait_for_timeout(500)
