@@ -1,10 +1,13 @@
 """The interface of automation: the engine in process and the HTTP client both implement it."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 from ..catalogs.access import Reader
-from .jobs import Job, Recipe, Rule, Schedule
+from .deliveries import Delivery, DeliveryState, DryRun
+from .functions import DeployedFunction
+from .jobs import Job, Recipe, Schedule
+from .rules.model import Rule
 
 
 class Automation(ABC):
@@ -55,9 +58,88 @@ class Automation(ABC):
     def rules(self, *, reader: Reader | None = None) -> list[Rule]:
         """Visible rules, by name."""
 
+    def rule_versions(self, name: str, *, reader: Reader | None = None) -> list[Rule]:
+        """All versions of a rule, newest first, also when it was withdrawn."""
+
     @abstractmethod
     def delete_rule(self, name: str, *, reader: Reader | None = None) -> None:
-        """Withdraw a rule; running jobs end in peace."""
+        """Withdraw a rule and its waiting deliveries; what runs ends in peace."""
+
+    def pause_rule(self, name: str, paused: bool = True, *, reader: Reader | None = None) -> Rule:
+        """Let a rule rest, or go on; events that come meanwhile are passed over."""
+
+    def dry_run(
+        self, rule: Rule, *, since: str = "", limit: int = 100, reader: Reader | None = None
+    ) -> list[DryRun]:
+        """What a rule, saved or not, would have done on the events that the log keeps.
+
+        Parameters
+        ----------
+        rule : Rule
+            It is checked as :meth:`save_rule` does.
+        since : str
+            RFC 3339; by default from the first event.
+        limit : int
+            At most so many, the oldest first.
+        """
+
+    def replay_rule(
+        self, name: str, *, since: str = "", again: bool = False, reader: Reader | None = None
+    ) -> int:
+        """Deliver events of the past to a rule; returns how many deliveries were made.
+
+        Parameters
+        ----------
+        name : str
+            The rule.
+        since : str
+            RFC 3339; by default from the first event that the log keeps.
+        again : bool
+            Also what was delivered already; by default that is left out.
+        """
+
+    def deliveries(
+        self,
+        rule: str = "",
+        *,
+        state: DeliveryState | Literal[""] = "",
+        limit: int = 50,
+        before: int = 0,
+        reader: Reader | None = None,
+    ) -> list[Delivery]:
+        """What rules did and will do, newest first.
+
+        Parameters
+        ----------
+        rule : str
+            Only of this one.
+        state : str
+            Only in this state, such as ``"dead"``.
+        limit : int
+            At most so many.
+        before : int
+            Only older ones than the delivery of this ``number``: the next page.
+        """
+
+    def retry_delivery(self, id: str, *, reader: Reader | None = None) -> Delivery:
+        """Let a dead letter be tried again, with all its attempts.
+
+        Raises
+        ------
+        NotFound
+            When there is no such delivery, or its rule was withdrawn.
+        Conflict
+            When it is no dead letter.
+        """
+
+    def save_function(self, function: DeployedFunction, *, reader: Reader | None = None) -> str:
+        """Keep a function for rules of its owner; returns its digest."""
+
+    def functions(self, *, reader: Reader | None = None) -> list[DeployedFunction]:
+        """Visible deployed functions without their code, by name."""
+
+    def delete_function(self, name: str, *, reader: Reader | None = None) -> None:
+        """Withdraw a deployed function: it runs no more."""
 
     @abstractmethod
     def save_schedule(self, schedule: Schedule, *, reader: Reader | None = None) -> Schedule:

@@ -28,7 +28,7 @@ from .follower import Follower
 from .jobs import Job, Schedule
 from .ledger import Ledger
 from .recipes import Shelf
-from .rules import job_id
+from .rules.matching import job_id
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from .handle import JobHandle, Saved
 from .jobs import Recipe, Rule, Schedule
 from .listing import Jobs, Listing, Standing, list_jobs, list_recipes, list_rules, list_schedules
 from .recipes import plain_parameters
+from .rules.model import NotebookAction
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +101,7 @@ class When:
             name=name or f"{recipe} on {about}",
             owner="",
             where=self._where,
-            recipe=recipe,
-            parameters=plain_parameters(parameters or {}),
+            action=NotebookAction(recipe=recipe, parameters=plain_parameters(parameters or {})),
         )
         chosen = automation(self._lake)
         return Saved(chosen.save_rule(rule), chosen.delete_rule)

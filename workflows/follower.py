@@ -11,7 +11,7 @@ from ..catalogs.errors import BoathouseError
 from ..catalogs.events.event import Event
 from ..catalogs.events.log import EventLog
 from .ledger import Ledger
-from .rules import comes_from, job_for, maker_of, matches
+from .rules.matching import comes_from, job_for, maker_of, matches
 
 logger = logging.getLogger(__name__)
 

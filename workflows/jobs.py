@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..catalogs.events.event import EventFilter
+from .rules.model import Rule as Rule  # where it was before there was more than one action
 
 # The states of OGC API - Processes.
 State = Literal["accepted", "running", "successful", "failed", "dismissed"]
@@ -66,24 +66,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether the state is final."""
         return self.state in ENDED
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """When an event matches, run a recipe in its owner's name.
-
-    A parameter that is a string may hold ``{collection}``, ``{datatime}``, ``{subject}``,
-    ``{id}``, ``{source}``, ``{type}``, ``{time}`` or ``{sequence}``: the event's attribute
-    of that name is put in.  Nothing is evaluated.
-    """
-
-    name: str
-    owner: str
-    where: EventFilter
-    recipe: str
-    parameters: dict[str, Any] = {}
-    paused: bool = False
-    cursor: int = 0
-    created: str = ""
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ from .executor import LocalExecutor
 from .jobs import Job, Recipe, Rule, Schedule
 from .ledger import Ledger
 from .recipes import Shelf
-from .rules import check_rule, job_id
+from .rules.matching import check_rule, job_id
+from .rules.model import NotebookAction
 from .schedules import check_cron, next_time
 
 LARGEST_PARAMETERS = 500_000
@@ -145,7 +146,9 @@ class LocalAutomation(Automation):
         rule = msgspec.structs.replace(
             rule,
             owner=self._owner(reader, rule.owner),
-            parameters=self._check(rule.recipe, rule.parameters),
+            action=NotebookAction(
+                recipe=rule.recipe, parameters=self._check(rule.recipe, rule.parameters)
+            ),
             cursor=self._log.last(),
             created=now_text(),
         )

@@ -33,11 +33,12 @@ from boathouse.hub.services.application import Server
 from boathouse.hub.services.clusters import TOKEN_SCOPES, HubUsers
 from boathouse.workflows.engine import Engine
 from boathouse.workflows.executor import Executor
-from boathouse.workflows.jobs import ENDED, Job, Rule, Schedule
+from boathouse.workflows.jobs import ENDED, Job, Schedule
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.local import LocalAutomation
 from boathouse.workflows.recipes import Shelf
 from boathouse.workflows.remote import HttpAutomation
+from boathouse.workflows.rules.model import NotebookAction, Rule
 
 TOKENS = {
     "ann-token": Reader(name="ann"),
@@ -214,8 +215,7 @@ def test_rules_and_schedules_over_http(hub: Hub, tmp_path: Path) -> None:
         name="a rule / with a slash?",
         owner="bob",
         where=EventFilter(type="org.example.tick"),
-        recipe="note",
-        parameters={"path": str(path)},
+        action=NotebookAction(recipe="note", parameters={"path": str(path)}),
     )
     with pytest.raises(BadRequest, match="cannot be a name"):
         ann.save_rule(rule)

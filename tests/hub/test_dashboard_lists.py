@@ -21,7 +21,8 @@ from boathouse.hub.dashboard.results import ResultsView, named_by
 from boathouse.hub.dashboard.runs import RunsView
 from boathouse.hub.dashboard.thumbnails import Thumbnail
 from boathouse.hub.dashboard.work import Latest, message_of
-from boathouse.workflows.jobs import Job, Rule
+from boathouse.workflows.jobs import Job
+from boathouse.workflows.rules.model import NotebookAction, Rule
 
 ANN = Reader(name="ann")
 
@@ -101,7 +102,12 @@ def test_runs_of_others_are_not_believed() -> None:
 def test_a_run_says_where_it_came_from_and_what_it_made() -> None:
     view = runs_of()
     made = job(id="a/b", state="successful", rule="when", results=("cut",), started="s")
-    rule = Rule(name="when", owner="ann", where=EventFilter(collection="air"), recipe="mean")
+    rule = Rule(
+        name="when",
+        owner="ann",
+        where=EventFilter(collection="air"),
+        action=NotebookAction(recipe="mean"),
+    )
     view.load(([made], []))
     assert not view.lacks_rule  # it was withdrawn
     view.add([told(job(id="c", rule="new"))])

@@ -13,9 +13,9 @@ from distributed import LocalCluster
 
 from boathouse.catalogs.events.event import JOB_CHANGED, Event, EventFilter
 from boathouse.catalogs.lake import Lake
-from boathouse.workflows.jobs import Rule
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.recipes import Shelf
+from boathouse.workflows.rules.model import NotebookAction, Rule
 
 from .conftest import until
 
@@ -46,8 +46,9 @@ def rule_ledger(lake: Lake, tmp_path: Path) -> Iterator[Ledger]:
             name="note",
             owner="ann",
             where=EventFilter(type="org.example.tick"),
-            recipe="note",
-            parameters={"path": str(tmp_path / "notes"), "text": "{id}"},
+            action=NotebookAction(
+                recipe="note", parameters={"path": str(tmp_path / "notes"), "text": "{id}"}
+            ),
         )
     )
     yield ledger

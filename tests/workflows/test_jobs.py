@@ -24,10 +24,11 @@ from boathouse.catalogs.lake import Lake, open_lake
 from boathouse.workflows import local
 from boathouse.workflows.driver import Driver, Stopped
 from boathouse.workflows.executor import Executor, LocalExecutor, Submission
-from boathouse.workflows.jobs import Job, Rule, Schedule
+from boathouse.workflows.jobs import Job, Schedule
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.local import LocalAutomation, open_automation
 from boathouse.workflows.recipes import Shelf
+from boathouse.workflows.rules.model import NotebookAction, Rule
 from boathouse.workflows.runner import Order, run_notebook
 
 from .conftest import until
@@ -130,8 +131,9 @@ def test_a_rule_runs_a_notebook_once_per_event(
             name="tick",
             owner="",
             where=EventFilter(type="org.example.tick"),
-            recipe="note",
-            parameters={"path": str(path), "text": "{id} of {source}"},
+            action=NotebookAction(
+                recipe="note", parameters={"path": str(path), "text": "{id} of {source}"}
+            ),
         )
     )
     tick = Event(type="org.example.tick", source="/clock", id="one")

@@ -10,8 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from boathouse.catalogs.errors import NotFound
 from boathouse.catalogs.events.event import JOB_CHANGED, EventFilter
-from boathouse.workflows.jobs import ENDED, Job, Rule, Schedule
+from boathouse.workflows.jobs import ENDED, Job, Schedule
 from boathouse.workflows.ledger import LEASE_SECONDS, Ledger
+from boathouse.workflows.rules.model import NotebookAction, Rule
 
 
 def job(id: str = "a", owner: str = "ann") -> Job:
@@ -129,11 +130,11 @@ def test_what_another_process_writes_is_noticed(ledger: Ledger) -> None:
 
 def test_rules_and_schedules_are_kept_by_owner_and_name(ledger: Ledger) -> None:
     where = EventFilter(collection="sst")
-    mine = Rule(name="r", owner="ann", where=where, recipe="note")
+    mine = Rule(name="r", owner="ann", where=where, action=NotebookAction(recipe="note"))
     ledger.keep(mine)
-    ledger.keep(Rule(name="r", owner="bob", where=where, recipe="note"))
+    ledger.keep(Rule(name="r", owner="bob", where=where, action=NotebookAction(recipe="note")))
     ledger.keep(Schedule(name="r", owner="ann", cron="* * * * *", recipe="note"))
-    ledger.keep(Rule(name="r", owner="ann", where=where, recipe="fail"))
+    ledger.keep(Rule(name="r", owner="ann", where=where, action=NotebookAction(recipe="fail")))
     assert [(each.owner, each.recipe) for each in ledger.rules()] == [
         ("ann", "fail"),
         ("bob", "note"),

@@ -11,10 +11,11 @@ from boathouse.catalogs.errors import BadEvent, BadParameter, BadRequest, NotFou
 from boathouse.catalogs.events.event import ITEM_CREATED, JOB_CHANGED, Event, EventFilter
 from boathouse.catalogs.lake import Lake
 from boathouse.workflows.follower import Follower
-from boathouse.workflows.jobs import Job, Rule
+from boathouse.workflows.jobs import Job
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.local import LocalAutomation
-from boathouse.workflows.rules import check_rule, comes_from, fill, job_for, matches
+from boathouse.workflows.rules.matching import check_rule, comes_from, fill, job_for, matches
+from boathouse.workflows.rules.model import NotebookAction, Rule
 
 from .conftest import until
 
@@ -29,7 +30,9 @@ def rule(**changes: Any) -> Rule:
         "recipe": "note",
         "parameters": {"path": "{subject}"},
     }
-    return Rule(**{**usual, **changes})
+    said = {**usual, **changes}
+    recipe, parameters = said.pop("recipe"), said.pop("parameters")
+    return Rule(action=NotebookAction(recipe=recipe, parameters=parameters), **said)
 
 
 def event(**changes: Any) -> Event:

@@ -6,10 +6,11 @@ from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
 
-from ..catalogs.access import Reader
-from ..catalogs.errors import BadParameter, BadRequest
-from ..catalogs.events.event import JOB_CHANGED, Event, moment
-from .jobs import Job, Rule
+from ...catalogs.access import Reader
+from ...catalogs.errors import BadParameter, BadRequest
+from ...catalogs.events.event import JOB_CHANGED, Event, moment
+from ..jobs import Job
+from .model import Rule
 
 # The attributes of an event that a rule may put into a parameter.
 PLACES = ("collection", "datatime", "subject", "id", "source", "type", "time", "sequence")
