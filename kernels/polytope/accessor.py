@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 import xarray as xr
 
 from ...catalogs.errors import BadShape, ShapeWarning
+from .assemble import array_of, assemble
 from .axes import Axis, find_axis
 from .exports.accessor import Exports
 from .extract import Frame, as_tree, cut
@@ -154,7 +155,7 @@ class PolytopeAccessor(Exports, Generic[Cube]):
             return as_tree(dataset, selection, result)
         if isinstance(self._cube, xr.Dataset):
             return cast(Any, result)
-        return cast(Any, next(iter(result.data_vars.values())).rename(self._cube.name))
+        return cast(Any, self._as_array(result))
 
     def axis(self, name: str, *, cyclic: Mapping[str, float | None] | None = None) -> Axis:
         """The facts of an axis: its places, direction, kind and period.
@@ -170,10 +171,22 @@ class PolytopeAccessor(Exports, Generic[Cube]):
         if isinstance(self._cube, xr.Dataset):
             return self._cube
         array = cast(xr.DataArray, self._cube)
+        coordinates = array.coords.variables
+        variables = {**coordinates, self._key(array): array.variable}
+        return assemble(variables, set(coordinates), {}, array.xindexes)
+
+    def _as_array(self, result: xr.Dataset) -> xr.DataArray:
+        array = cast(xr.DataArray, self._cube)
+        name = self._key(array)
+        variables = dict(result.variables)
+        return array_of(variables.pop(name), variables, array.name, result.xindexes)
+
+    @staticmethod
+    def _key(array: xr.DataArray) -> str:
         name = "data" if array.name is None else str(array.name)
         while name in array.coords:  # xarray lets an array be called like its coordinate
             name += "_"
-        return array.to_dataset(name=name)
+        return name
 
     def _select(
         self,

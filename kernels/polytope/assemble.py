@@ -1,4 +1,4 @@
-"""Builds a Dataset from variables that are known to fit each other, without checking again."""
+"""Builds Datasets and DataArrays of variables that are known to fit, without checking again."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -40,3 +40,30 @@ def assemble(
     for variable in variables.values():
         dims.update(zip(variable.dims, variable.shape, strict=True))
     return direct(dict(variables), set(coordinates), dims, dict(attributes) or None, dict(indexes))
+
+
+def array_of(
+    variable: xr.Variable,
+    coordinates: Mapping[Hashable, xr.Variable],
+    name: Hashable,
+    indexes: Mapping[Hashable, Any],
+) -> xr.DataArray:
+    """A DataArray of a variable.
+
+    Parameters
+    ----------
+    variable : xr.Variable
+        Its data.
+    coordinates : mapping
+        Those whose dimensions the variable has are taken.
+    name : hashable
+        Of the array; None for none.
+    indexes : mapping
+        The indexes of coordinates that have one.
+    """
+    dims = set(variable.dims)
+    known = {key: held for key, held in coordinates.items() if dims.issuperset(held.dims)}
+    kept = {key: index for key, index in indexes.items() if key in known}
+    if getattr(xr.Dataset, "_construct_direct", None) is None:
+        return xr.DataArray(variable, xr.Coordinates(known, indexes=kept), name=name)
+    return xr.DataArray(variable, known, name=name, indexes=kept, fastpath=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...catalogs.errors import BadShape
-from .naming import axes_text, period_of, resolve, role_of
+from .naming import axes_text, period_of, resolve, role_of, told_by
 from .values import Value, duration_text, parse_duration, parse_instant
 
 Kind = Literal["number", "integer", "datetime", "timedelta", "calendar", "label"]
@@ -140,7 +140,7 @@ class Axis:
             If the value is of another kind.
         """
         if self.kind in ("number", "integer"):
-            return float(self.exact(value))
+            return float(self.exact(value) if isinstance(value, str) else value)
         length = parse_duration(value) if isinstance(value, str) else None
         if length is None or self.kind == "label":
             raise self._wrong(value, _WRITTEN[self.kind][0], _LENGTH)
@@ -243,6 +243,29 @@ def find_axis(
         places = np.arange(size)
         return Axis(found, found, "integer", size, places, places, 1)
     coordinate = dataset.variables[found]
+    index = getattr(dataset.xindexes.get(found), "index", None)
+    if index is None:
+        return _described(dataset, name, found, coordinate, cyclic)
+    # An index cannot change, so what was found of it once holds as long as it lives, if the
+    # attributes say the same.
+    known = _known_axes(index)
+    override = tuple([cyclic.get(key, _UNSAID) for key in (found, name)]) if cyclic else ()
+    key = (found, override, *told_by(coordinate))
+    if key not in known:
+        known[key] = _described(dataset, name, found, coordinate, cyclic)
+    return known[key]
+
+
+_UNSAID = -1.0  # no period
+
+
+def _described(
+    dataset: xr.Dataset,
+    name: str,
+    found: str,
+    coordinate: xr.Variable,
+    cyclic: dict[str, float | None] | None,
+) -> Axis:
     period = period_of(found, coordinate)
     for key in (found, name):
         if cyclic and key in cyclic:
@@ -255,16 +278,7 @@ def find_axis(
             f"one of {axes_text(dataset)}",
             field=name,
         )
-    latitude = role_of(found, coordinate) == "latitude"
-    index = getattr(dataset.xindexes.get(found), "index", None)
-    if index is None:
-        return _axis_of(found, coordinate, period, latitude)
-    # An index cannot change, so what was found of it once holds as long as it lives.
-    known = _known_axes(index)
-    key = (found, period, latitude)
-    if key not in known:
-        known[key] = _axis_of(found, coordinate, period, latitude)
-    return known[key]
+    return _axis_of(found, coordinate, period, role_of(found, coordinate) == "latitude")
 
 
 _KNOWN: dict[int, tuple[weakref.ref[Any], dict[Any, Axis]]] = {}

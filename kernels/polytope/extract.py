@@ -46,7 +46,7 @@ def cut(dataset: xr.Dataset, selection: Selection, frame: Frame = "cube") -> xr.
         if any(dim in variable.dims for dim in group.rows.dims)
     }
     ranges = _ranges(selection.groups)
-    result = _read_directly(dataset, selection.groups).isel(ranges) if ranges else dataset
+    result = _taken(_read_directly(dataset, selection.groups), ranges) if ranges else dataset
     for group, name in zip(selection.groups, names, strict=True):
         if group.linear is not None:
             result = _with_places_between(result, group, group.linear, name)
@@ -58,7 +58,8 @@ def cut(dataset: xr.Dataset, selection: Selection, frame: Frame = "cube") -> xr.
             result = _with_parts(result, group, name)
     for key in changed & set(result.variables):
         variable = result.variables[key]
-        variable.encoding = {k: v for k, v in variable.encoding.items() if k not in _LAYOUT}
+        if variable.encoding:
+            variable.encoding = {k: v for k, v in variable.encoding.items() if k not in _LAYOUT}
     if frame == "shape":
         for group in selection.groups:
             result = _from_the_start(result, group)
@@ -101,6 +102,20 @@ def _ranges(groups: Sequence[Group]) -> dict[str, Any]:
         elif len(rows.dims) == 1:
             ranges[rows.dims[0]] = rows.indexer()
     return ranges
+
+
+def _taken(dataset: xr.Dataset, ranges: dict[str, Any]) -> xr.Dataset:
+    """Index some dimensions; the usual lone point without what xarray does for all others."""
+    if any(not isinstance(taken, int) for taken in ranges.values()):
+        return dataset.isel(ranges)
+    variables: dict[Any, xr.Variable] = {}
+    indexes = dict(dataset.xindexes)
+    for key, variable in dataset.variables.items():
+        variables[key] = variable
+        if not ranges.keys().isdisjoint(variable.dims):
+            variables[key] = variable[tuple([ranges.get(d, slice(None)) for d in variable.dims])]
+            indexes.pop(key, None)
+    return assemble(variables, set(dataset.coords), dataset.attrs, indexes)
 
 
 def _read_directly(dataset: xr.Dataset, groups: Sequence[Group]) -> xr.Dataset:

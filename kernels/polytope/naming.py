@@ -110,6 +110,11 @@ def period_of(name: Hashable, coordinate: xr.DataArray | xr.Variable) -> float |
     return 360.0 if eastward else None
 
 
+def told_by(coordinate: xr.Variable) -> tuple[str, ...]:
+    """All that a coordinate's attributes say of what it is, to compare."""
+    return tuple([_attribute(coordinate, name) for name in ("standard_name", "units", "axis")])
+
+
 def axes_text(dataset: xr.Dataset) -> str:
     """The axes that a shape may name, for an error."""
     names = [str(dim) for dim in dataset.dims]

@@ -37,11 +37,14 @@ class Ellipsoids(Bodies):
         self._start = start / self._radius
         self._line = (end - start) / self._radius
         self._growth = growth - 1.0
+        self._still = not self._line.any() and not self._growth
 
     def between(self, body: Indices, prefix: Numbers) -> tuple[Numbers, Numbers]:
         """As :meth:`Bodies.between` says."""
         level = prefix.shape[1]
         away = prefix / self._radius[:level] - self._start[body, :level]
+        if self._still:
+            return self._across(away, body, level)
         line, along = self._line[body, :level], self._line[body, level]
         bend = (line**2).sum(axis=1) - self._growth**2
         tilt = (away * line).sum(axis=1) + self._growth
@@ -56,13 +59,19 @@ class Ellipsoids(Bodies):
         radius, start = self._radius[level], self._start[body, level]
         return (start + low) * radius, (start + high) * radius
 
+    def _across(self, away: Numbers, body: Indices, level: int) -> tuple[Numbers, Numbers]:
+        """The same for bodies that neither move nor grow."""
+        height = 1.0 - (away * away).sum(axis=1)
+        half = np.sqrt(np.maximum(height, 0.0))
+        half[height < -CLOSE] = -np.inf
+        radius, start = self._radius[level], self._start[body, level]
+        return (start - half) * radius, (start + half) * radius
+
     def _times(
         self, bend: Numbers, tilt: Numbers, room: Numbers, along: Numbers
     ) -> tuple[Numbers, ...]:
         """When the interval may reach furthest."""
         still = np.zeros(len(bend)), np.ones(len(bend))
-        if not self._line.any() and not self._growth:
-            return still[:1]
         with np.errstate(divide="ignore", invalid="ignore"):
             most = room + tilt**2 / bend
             turn = np.abs(along) * np.sqrt(most / (1 + along**2 / bend))

@@ -84,8 +84,10 @@ def order_of(dataset: xr.Dataset, axes: Sequence[Axis]) -> tuple[int, ...]:
     """The axes by how slowly the cube's data vary along them; those of one value come first."""
     dims = [axis.dim for axis in axes]
     wanted = {dim for dim in dims if dim is not None}
-    orders = [list(map(str, array.dims)) for array in dataset.data_vars.values()]
-    for places in (*orders, list(map(str, dataset.dims))):
+    held = dataset.coords
+    orders = (variable.dims for key, variable in dataset.variables.items() if key not in held)
+    for order in (*orders, tuple(dataset.dims)):
+        places = list(map(str, order))
         if wanted <= set(places):
             return tuple(
                 sorted(

@@ -129,9 +129,9 @@ def chunk_of(index: Indices, chunks: tuple[int, ...]) -> Indices:
 def expand(start: Indices, stop: Indices) -> tuple[Indices, Indices]:
     """Write intervals out: for every member its interval's number, and its value."""
     length = np.maximum(stop - start, 0)
-    row = np.repeat(np.arange(len(length)), length)
-    offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-    return row, start[row] + offset
+    row = np.arange(len(length)).repeat(length)
+    # What to add to the running number of a member for it to count on from its interval's start.
+    return row, np.arange(len(row)) + (start - length.cumsum() + length)[row]
 
 
 def fold(axes: tuple[Axis, ...], prefix: Indices, start: Indices, stop: Indices) -> Rows:
@@ -193,6 +193,8 @@ def _once_round(
 ) -> tuple[Indices, Indices, Indices]:
     """Fold intervals into one period and split those that cross its seam."""
     places = len(axis.places)
+    if len(start) and start.min() >= 0 and stop.max() <= places:
+        return prefix, start, stop
     whole = stop - start >= places
     turn = start // places
     start = np.where(whole, 0, start - turn * places)

@@ -103,7 +103,7 @@ def show(title: str, rows: list[Row]) -> None:
 
 def first_and_again(array: xr.DataArray, shape: Any) -> tuple[list[float], list[float]]:
     def forgetful() -> None:
-        array.polytope.extract(shape).load()
+        array.polytope.extract(shape).values
 
     first: list[float] = []
     for _ in range(5):

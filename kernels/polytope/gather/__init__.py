@@ -12,7 +12,7 @@ from ..rows import Rows, rows_of_flat
 from .blocks import TASK_BYTES, Chunks, gather_blocks, task_sizes
 from .dasked import source_of_dask
 from .layers import Source, source_of
-from .memory import take
+from .memory import take, take_rows
 
 if TYPE_CHECKING:
     from .lazy import Gathered
@@ -54,7 +54,7 @@ def gather(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     if isinstance(data, da.Array) and isinstance(data._meta, np.ndarray):
         values: Any = gather_blocks(data, places, rows)
     elif isinstance(data, np.ndarray):
-        values = np.moveaxis(take(data, places, rows.points()), -1, position)
+        values = np.moveaxis(take_rows(data, places, rows), -1, position)
     else:  # another kind of array: xarray knows how
         indices = {d: xr.Variable(name, i) for d, i in zip(rows.dims, rows.points(), strict=True)}
         return variable.isel(indices)
