@@ -31,6 +31,7 @@ from ...catalogs.errors import (
     Unavailable,
     from_decoding,
 )
+from .connection import DirectProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -230,6 +231,7 @@ class Server(uvicorn.Server):
                 application,
                 host=host,
                 port=port,
+                http=DirectProtocol,
                 access_log=False,
                 log_level="warning",
                 proxy_headers=True,

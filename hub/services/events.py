@@ -50,8 +50,7 @@ class EventService:
 
     def __init__(self, log: SqliteEventLog, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self.log = log
-        self.heartbeat = heartbeat
-        self.broadcast = Broadcast(log)
+        self.broadcast = Broadcast(log, heartbeat=heartbeat)
 
     def routes(self) -> list[Route]:
         """The service's paths below its prefix."""
@@ -65,11 +64,11 @@ class EventService:
     @asynccontextmanager
     async def lifespan(self, _application: Starlette) -> AsyncGenerator[None]:
         """Feed the streams while the service runs."""
-        cancel = self.broadcast.start()
+        stop = self.broadcast.start()
         try:
             yield
         finally:
-            cancel()
+            await stop()
 
     async def index(self, request: Request) -> Response:
         """What there is."""
@@ -134,12 +133,13 @@ class EventService:
         resumed = request.headers.get("last-event-id", "")
         if resumed:
             after = _as_number("Last-Event-ID", resumed, _LARGEST_SEQUENCE)
-        subscriber = Subscriber(self.broadcast, after=after, where=_filter(request), reader=reader)
+        where = _filter(request)
         return EventStream(
-            subscriber,
+            lambda connection: Subscriber(
+                self.broadcast, connection, after=after, where=where, reader=reader
+            ),
             stopping=stopping_of(request),
             still_reader=lambda: still_reader(request),
-            heartbeat=self.heartbeat,
         )
 
 

@@ -1,25 +1,30 @@
 """Gives every new event to every open stream: encoded once, and to each at its own speed."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ...catalogs.access import Reader
+from ...catalogs.access import PUBLIC, Reader
 from ...catalogs.errors import Unavailable
-from ...catalogs.events.event import EventFilter, moment
+from ...catalogs.events.event import EventFilter
 from ...catalogs.events.sqlite import SqliteEventLog
 from ...catalogs.events.table import Stored
 from ...catalogs.events.wire import EVENT_STREAM, frame
+from .connection import Connection, connection_of
 
-# What waits for one slow subscriber; past this it is served from the log instead.
-QUEUE_FRAMES = 1000
-QUEUE_BYTES = 4_000_000
+# What waits for one slow subscriber, in bytes; past this it is served from the log instead.
+QUEUE_BYTES = 1_000_000
 PAGE = 500
+PAGE_BYTES = 4_000_000
 HEARTBEAT_SECONDS = 15.0
 # How often a stream's right is looked at again, in seconds.
 RIGHT_SECONDS = 60.0
+# After so many subscribers the loop may turn to others, such as those who publish.
+TURN = 100
 
 _HEADERS = [
     (b"content-type", EVENT_STREAM.encode()),
@@ -29,52 +34,162 @@ _HEADERS = [
 ]
 
 
+class Sink(Protocol):
+    """Where the bytes of one stream go."""
+
+    def write(self, piece: bytes, chunk: bytes = b"") -> None:
+        """Take bytes at once; ``chunk`` is the same as an HTTP chunk, when it is known."""
+        ...
+
+    def waiting(self) -> int:
+        """How many bytes the client has not taken yet."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until few are waiting."""
+        ...
+
+
+class Piece(NamedTuple):
+    """Bytes for many streams, also in the form in which HTTP carries them."""
+
+    body: bytes
+    chunk: bytes
+
+    @classmethod
+    def of(cls, frames: Sequence[bytes]) -> "Piece":
+        """Join frames."""
+        body = b"".join(frames)
+        return cls(body, b"%x\r\n%b\r\n" % (len(body), body))
+
+
+class Batch:
+    """New events on their way to the subscribers: each is decoded and encoded at most once.
+
+    Parameters
+    ----------
+    rows : sequence of Stored
+        In order.
+    """
+
+    def __init__(self, rows: Sequence[Stored]) -> None:
+        self.rows = rows
+        self.last = rows[-1].sequence
+        self.size = sum(len(row.body) for row in rows)
+        self._frames: dict[int, bytes] = {}
+        self._matching: dict[bytes, tuple[list[Stored], Piece | None]] = {}
+
+    def piece(self, subscriber: "Subscriber") -> Piece | None:
+        """What one subscriber gets of it."""
+        known = self._matching.get(subscriber.key)
+        if known is None:
+            known = self._matching[subscriber.key] = self._match(subscriber.where)
+        rows, shared = known
+        if not rows or (shared and rows[0].sequence > subscriber.after):
+            return shared
+        reader, after = subscriber.reader, subscriber.after
+        seen = [r for r in rows if r.sequence > after and reader.may_see(r.owner, r.access)]
+        return Piece.of([self._frame(row) for row in seen]) if seen else None
+
+    def _match(self, where: EventFilter) -> tuple[list[Stored], Piece | None]:
+        if where == _EVERYTHING:
+            rows = list(self.rows)
+        else:
+            rows = [row for row in self.rows if where.matches(row.event())]
+        # What all may see is the same bytes for all that have this filter.
+        shared = bool(rows) and all(row.access == PUBLIC for row in rows)
+        return rows, Piece.of([self._frame(row) for row in rows]) if shared else None
+
+    def _frame(self, row: Stored) -> bytes:
+        encoded = self._frames.get(row.sequence)
+        if encoded is None:
+            encoded = self._frames[row.sequence] = frame(row.sequence, row.json())
+        return encoded
+
+
+_EVERYTHING = EventFilter()
+
+
 class Broadcast:
     """Takes new events from the log and offers them to the subscribers.
 
     Everything but the log's own call runs in the event loop, so that nothing needs a lock.
+    No subscriber is waited for and none has a task that an event would wake: one pass over
+    all of them writes to their connections.
 
     Attributes
     ----------
     position : int
-        Every event up to this number has been offered.
+        Every event up to this number has been offered, or is being offered.
     """
 
-    def __init__(self, log: SqliteEventLog) -> None:
+    def __init__(self, log: SqliteEventLog, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self.log = log
+        self.heartbeat = heartbeat
         self.subscribers: set[Subscriber] = set()
         self.position = 0
+        self._rows: list[Stored] = []
+        self._arrived = asyncio.Event()
 
-    def start(self) -> Callable[[], None]:
+    def start(self) -> Callable[[], Awaitable[None]]:
         """Begin; return what ends it."""
         loop = asyncio.get_running_loop()
         subscription = self.log.subscribe(
-            lambda rows: _call_in(loop, lambda: self._spread(rows)),
+            lambda rows: _call_in(loop, lambda: self._take(rows)),
         )
         self.position = subscription.after
-        return subscription.cancel
+        tasks = [asyncio.ensure_future(work) for work in (self._spread(), self._live_on())]
 
-    def _spread(self, rows: list[Stored]) -> None:
-        for row in rows:
-            encoded = b""
-            for subscriber in self.subscribers:
-                if subscriber.live and subscriber.wants(row):
-                    encoded = encoded or frame(row.sequence, row.json())
-                    subscriber.offer(row.sequence, encoded)
-        self.position = rows[-1].sequence
+        async def stop() -> None:
+            subscription.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        return stop
+
+    def _take(self, rows: list[Stored]) -> None:
+        self._rows += rows
+        self._arrived.set()
+
+    async def _spread(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            # All that came while the last round was under way goes out together.
+            batch, self._rows = Batch(self._rows), []
+            # Said first: who joins from now on reads all of this batch from the log.
+            self.position = batch.last
+            for turn, subscriber in enumerate(list(self.subscribers), 1):
+                subscriber.offer(batch)
+                if turn % TURN == 0:
+                    await asyncio.sleep(0)
+
+    async def _live_on(self) -> None:
+        """Tell the silent streams now and then that they live."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.heartbeat / 4)
+            silent_since = loop.time() - self.heartbeat * 0.75
+            for turn, subscriber in enumerate(list(self.subscribers), 1):
+                subscriber.live_on(silent_since)
+                if turn % TURN == 0:
+                    await asyncio.sleep(0)
 
 
 class Subscriber:
     """One open stream's place in the log.
 
     While ``live`` it is fed by the broadcast; else it reads from the log: at the start, and
-    whenever it was so slow that its queue overflowed.  So it never loses an event and
-    never holds more than its queue.
+    whenever its client was so slow that too much waited.  So it never loses an event and
+    never holds more than its share.
 
     Parameters
     ----------
     broadcast : Broadcast
         Where it belongs.
+    sink : Sink
+        Where its bytes go.
     after : int
         The last event that it has.
     where : EventFilter
@@ -84,63 +199,62 @@ class Subscriber:
     """
 
     def __init__(
-        self, broadcast: Broadcast, *, after: int, where: EventFilter, reader: Reader
+        self,
+        broadcast: Broadcast,
+        sink: Sink,
+        *,
+        after: int,
+        where: EventFilter,
+        reader: Reader,
     ) -> None:
         self.broadcast = broadcast
+        self.sink = sink
         self.after = after
         self.where = where
+        self.key = msgspec.json.encode(where)
         self.reader = reader
         self.live = False
-        self._since = moment(where.since, "since") if where.since else None
-        self._queue: deque[tuple[int, bytes]] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._wrote = self._loop.time()
+        self._fell_behind = asyncio.Event()
+        # While it reads from the log: what came meanwhile; None when that is not kept.
+        self._meanwhile: list[Batch] | None = None
 
-    def wants(self, row: Stored) -> bool:
-        """Whether the event passes the filter and may be seen."""
-        where = self.where
-        return (
-            (not where.type or row.type == where.type)
-            and (not where.collection or row.collection == where.collection)
-            and (self._since is None or row.moment >= self._since)
-            and self.reader.may_see(row.owner, row.access)
-        )
+    def offer(self, batch: Batch) -> None:
+        """Give it new events; returns at once."""
+        if batch.last <= self.after:
+            return
+        if not self.live:
+            self._keep(batch)
+            return
+        piece = batch.piece(self)
+        self.after = batch.last
+        if piece:
+            self._write(piece.body, piece.chunk)
+            if self.sink.waiting() > QUEUE_BYTES:
+                self.live = False
+                self._fell_behind.set()
 
-    def offer(self, sequence: int, encoded: bytes) -> None:
-        """Queue a frame; a full queue is dropped, since the log has it all."""
-        self._queue.append((sequence, encoded))
-        self._bytes += len(encoded)
-        if len(self._queue) > QUEUE_FRAMES or self._bytes > QUEUE_BYTES:
-            self.live = False
-            self._clear()
-        self._wake.set()
+    def live_on(self, silent_since: float) -> None:
+        """Send a sign of life when nothing was sent since then; it moves the client's place."""
+        if self.live and self._wrote < silent_since:
+            self._write(b": alive\nid: %d\n\n" % self.after)
 
-    async def run(self, send: Callable[[bytes], Awaitable[None]], heartbeat: float) -> None:
+    async def run(self) -> None:
         """Send what it wants, for ever."""
+        # The first piece carries the first events, so that a client may count silence from it.
         head = b"retry: 1000\nid: %d\n\n" % self.after
         while True:
-            if not self.live:
-                await self._catch_up(send, head)
-                head = b""
-            piece = self._take()
-            if piece:
-                await send(piece)
-            elif self.live:
-                # Nothing waits, so all up to here was sent or is not wanted.
-                self.after = max(self.after, self.broadcast.position)
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(heartbeat):
-                        await self._wake.wait()
-                except TimeoutError:
-                    await send(b": alive\nid: %d\n\n" % self.after)
+            self._fell_behind.clear()
+            await self._catch_up(head)
+            head = b""
+            await self._fell_behind.wait()
 
-    async def _catch_up(self, send: Callable[[bytes], Awaitable[None]], head: bytes) -> None:
-        # The first piece carries the first events, so that a client may count silence from it.
-        # Feeding begins before the reading, so that no event falls between the two.
-        self._clear()
-        self.live = True
-        while True:
+    async def _catch_up(self, head: bytes) -> None:
+        while not self.live:
+            await self.sink.drain()
+            # Begun before the reading, so that no event falls between the two.
+            self._meanwhile = []
             horizon = self.broadcast.position
             rows = await asyncio.to_thread(
                 self.broadcast.log.stored,
@@ -148,28 +262,33 @@ class Subscriber:
                 limit=PAGE,
                 where=self.where,
                 reader=self.reader,
-                largest=QUEUE_BYTES,
+                largest=PAGE_BYTES,
             )
-            piece = head + b"".join(frame(row.sequence, row.json()) for row in rows)
-            head = b""
+            full = len(rows) == PAGE or sum(len(row.body) for row in rows) >= PAGE_BYTES
             if rows:
                 self.after = rows[-1].sequence
+            piece = head + b"".join(frame(row.sequence, row.json()) for row in rows)
+            head = b""
             if piece:
-                await send(piece)
-            if not rows:
-                self.after = max(self.after, horizon)
-                return
+                self._write(piece)
+            kept, self._meanwhile = self._meanwhile, None
+            if full:
+                continue
+            self.after = max(self.after, horizon)
+            if kept is not None:
+                self.live = True
+                for batch in kept:
+                    self.offer(batch)
 
-    def _take(self) -> bytes:
-        fresh = [(number, encoded) for number, encoded in self._queue if number > self.after]
-        self._clear()
-        if fresh:
-            self.after = fresh[-1][0]
-        return b"".join(encoded for _, encoded in fresh)
+    def _keep(self, batch: Batch) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile.append(batch)
+            if sum(each.size for each in self._meanwhile) > QUEUE_BYTES:
+                self._meanwhile = None
 
-    def _clear(self) -> None:
-        self._queue.clear()
-        self._bytes = 0
+    def _write(self, piece: bytes, chunk: bytes = b"") -> None:
+        self._wrote = self._loop.time()
+        self.sink.write(piece, chunk)
 
 
 class EventStream:
@@ -177,51 +296,44 @@ class EventStream:
 
     Parameters
     ----------
-    subscriber : Subscriber
-        What it sends.
+    subscribe : callable
+        Makes the subscriber when it is known where its bytes go.
     stopping : asyncio.Event
         Is set when the service ends.
     still_reader : callable
         Asks again who the client is; None when its right is gone.
-    heartbeat : float
-        Seconds between signs of life.
     """
 
     def __init__(
         self,
-        subscriber: Subscriber,
+        subscribe: Callable[[Connection], Subscriber],
         *,
         stopping: asyncio.Event,
         still_reader: Callable[[], Awaitable[Reader | None]],
-        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self._subscriber = subscriber
+        self._subscribe = subscribe
         self._stopping = stopping
         self._still_reader = still_reader
-        self._heartbeat = heartbeat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as ASGI wants it."""
-
-        async def send_body(piece: bytes) -> None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        subscribers = self._subscriber.broadcast.subscribers
-        subscribers.add(self._subscriber)
+        subscriber = self._subscribe(connection_of(scope))
+        subscribers = subscriber.broadcast.subscribers
+        subscribers.add(subscriber)
         tasks = [
             asyncio.ensure_future(waiting)
             for waiting in (
-                self._subscriber.run(send_body, self._heartbeat),
+                subscriber.run(),
                 _client_gone(receive),
-                self._right_gone(),
+                self._right_gone(subscriber),
                 self._stopping.wait(),
             )
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            subscribers.discard(self._subscriber)
+            subscribers.discard(subscriber)
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -230,16 +342,15 @@ class EventStream:
                 raise end
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _right_gone(self) -> None:
+    async def _right_gone(self, subscriber: Subscriber) -> None:
         while True:
             await asyncio.sleep(RIGHT_SECONDS)
-            try:
+            # While the hub restarts its rights are as they were.
+            with suppress(Unavailable):
                 reader = await self._still_reader()
-            except Unavailable:
-                continue  # the hub restarts; its rights are as they were
-            if reader is None:
-                return
-            self._subscriber.reader = reader
+                if reader is None:
+                    return
+                subscriber.reader = reader
 
 
 async def _client_gone(receive: Receive) -> None:
