@@ -171,9 +171,10 @@ class PolytopeAccessor(Exports, Generic[Cube]):
         if isinstance(self._cube, xr.Dataset):
             return self._cube
         array = cast(xr.DataArray, self._cube)
-        coordinates = array.coords.variables
-        variables = {**coordinates, self._key(array): array.variable}
-        return assemble(variables, set(coordinates), {}, array.xindexes)
+        variables: dict[Any, xr.Variable] = dict(array.coords.variables)
+        coordinates = set(variables)
+        variables[self._key(array)] = array.variable
+        return assemble(variables, coordinates, {}, array.xindexes)
 
     def _as_array(self, result: xr.Dataset) -> xr.DataArray:
         array = cast(xr.DataArray, self._cube)

@@ -104,7 +104,7 @@ def _ranges(groups: Sequence[Group]) -> dict[str, Any]:
     return ranges
 
 
-def _taken(dataset: xr.Dataset, ranges: dict[str, Any]) -> xr.Dataset:
+def _taken(dataset: xr.Dataset, ranges: dict[Any, Any]) -> xr.Dataset:
     """Index some dimensions; the usual lone point without what xarray does for all others."""
     if any(not isinstance(taken, int) for taken in ranges.values()):
         return dataset.isel(ranges)

@@ -162,6 +162,13 @@ def cases(
             lambda: [theirs.Disk(list(AXES), [0, 0], [5, 5]), *whole(field)],
             200,
         ),
+        (
+            "disk of 20 degrees, one field",
+            field,
+            Disk(AXES, (40, 180), 20),
+            lambda: [theirs.Disk(list(AXES), [40, 180], [20, 20]), *whole(field)],
+            200,
+        ),
         ("4-D tube of three legs", cube, tube, their_tube, 200),
         (
             "series at one point, 40 times",

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boathouse.kernels.polytope.accessor  # noqa: F401 - registers .polytope
-from boathouse.kernels.polytope.gather import gather, places, reading, straight, take
+from boathouse.kernels.polytope.gather import gather, layout, reading, straight, take
 from boathouse.kernels.polytope.gather.lazy import Gathered
-from boathouse.kernels.polytope.rows import rows_of_flat
+from boathouse.kernels.polytope.gather.memory import take_rows
+from boathouse.kernels.polytope.rows import Rows, rows_of_flat
 from boathouse.kernels.polytope.shapes import Polygon
 
 from .stores import AXES, DIAGONAL, SHAPES, CountingStore, globe, opened, touched, written
@@ -270,7 +271,7 @@ def test_points_of_what_was_picked_out_of_points(counting):
 
 
 def test_many_blocks_are_not_all_written_out(counting, monkeypatch):
-    monkeypatch.setattr(places, "_HELD", 3)
+    monkeypatch.setattr(layout, "_HELD", 3)
     cut = opened(counting).polytope.extract(DIAGONAL).t
     xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
     assert set(counting.chunks("t").values()) == {1}
@@ -340,3 +341,18 @@ def test_no_chunk_is_too_large_for_eight_at_a_time():
     assert reading.gets_at_a_time(found) == 8
     small = zarr.create_array(zarr.storage.MemoryStore(), shape=(9,), chunks=(3,), dtype="f4")
     assert reading.gets_at_a_time(reading.stored_of(small)) == 64
+
+
+@given(seed=st.integers(0, 2**32 - 1), fields=st.integers(1, 40))
+def test_runs_of_many_fields_are_what_single_values_are(seed: int, fields: int) -> None:
+    rng = np.random.default_rng(seed)
+    array = rng.normal(size=(fields, 7, 60)).astype(rng.choice(["f4", "f8", ">f4"]))
+    row = np.sort(rng.choice(7, size=rng.integers(1, 8), replace=False))
+    start = rng.integers(0, 30, size=len(row))
+    stop = start + rng.integers(1, 30, size=len(row))
+    rows = Rows(("y", "x"), (7, 60), row[:, None], start, stop)
+    array = array if rng.random() < 0.7 else np.asfortranarray(array)
+    expected = array[:, rows.points()[0], rows.points()[1]]
+    np.testing.assert_array_equal(take_rows(array, (1, 2), rows), expected)
+    turned = np.moveaxis(array, 0, 1)
+    np.testing.assert_array_equal(take_rows(turned, (0, 2), rows), expected)

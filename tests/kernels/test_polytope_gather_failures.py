@@ -19,7 +19,7 @@ from .stores import AXES, DIAGONAL, CountingStore, globe, opened, touched, writt
 @pytest.mark.parametrize("shards", [None, (2, 1, 50, 100)])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_store_that_fails_is_named_and_nothing_hangs(failing, shards, threads, monkeypatch):
-    monkeypatch.setattr(reading, "decoding_threads", lambda _: threads)
+    monkeypatch.setattr(reading, "decoding_threads", lambda *_: threads)
     failing = failing if shards is None else "t/c/1/1/0/0"
     store = CountingStore(written(globe(), t={"shards": shards}), delay=0.005, failing=failing)
     triangle = Polygon(AXES, [(-80, 0), (80, 160), (-80, 320)])
@@ -36,7 +36,7 @@ def test_a_store_that_fails_is_named_and_nothing_hangs(failing, shards, threads,
 
 
 def test_one_thread_that_fails_wakes_the_others(monkeypatch):
-    monkeypatch.setattr(reading, "decoding_threads", lambda _: 4)
+    monkeypatch.setattr(reading, "decoding_threads", lambda *_: 4)
     store = CountingStore(written(globe()), delay=0.01, failing="t/c/0/0/")
     started = time.perf_counter()
     with pytest.raises(Unavailable, match="on fire"):
@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path):
 @pytest.mark.parametrize("shards", [None, (2, 1, 50, 100)])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_files_are_fetched_ahead_and_closed(tmp_path, monkeypatch, shards, threads):
-    monkeypatch.setattr(reading, "decoding_threads", lambda _: threads)
+    monkeypatch.setattr(reading, "decoding_threads", lambda *_: threads)
     path = written(globe(), str(tmp_path / "globe"), t={"shards": shards})
     fetched = []
     monkeypatch.setattr(os, "posix_fadvise", lambda file, *rest: fetched.append((file, *rest)))
@@ -83,7 +83,7 @@ def test_a_system_without_reads_at_a_place(tmp_path, monkeypatch):
     path = written(globe(), str(tmp_path / "globe"), t={"shards": (2, 1, 50, 100)})
     monkeypatch.delattr(os, "pread")
     monkeypatch.delattr(os, "posix_fadvise")
-    monkeypatch.setattr(reading, "decoding_threads", lambda _: 4)
+    monkeypatch.setattr(reading, "decoding_threads", lambda *_: 4)
     cut = opened(path).polytope.extract(DIAGONAL).t
     xr.testing.assert_identical(cut.compute(), globe().polytope.extract(DIAGONAL).t)
 

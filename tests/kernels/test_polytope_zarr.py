@@ -364,7 +364,7 @@ def test_boxes_skip_zarrs_pipeline_too():
 
 
 def test_more_than_one_thread_decodes(monkeypatch):
-    monkeypatch.setattr(reading, "decoding_threads", lambda _: 3)
+    monkeypatch.setattr(reading, "decoding_threads", lambda *_: 3)
     check(written(globe()), globe())
     path = written(globe())
     for shape in SHAPES.values():

@@ -10,7 +10,7 @@ import zarr.buffer.cpu
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 
 from .files import Files, fetch, is_folder, read_file
-from .places import Piece
+from .layout import Piece
 from .stored import Request, Span, Stored, unreadable
 from .threads import read_each
 

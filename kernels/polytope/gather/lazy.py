@@ -12,8 +12,9 @@ from xarray.core import indexing
 
 from ..rows import Rows
 from .layers import Chosen, Source, compose
+from .layout import Block, Group, Layout, Piece, outer
 from .memory import take_flat, whole_fields
-from .places import Block, Group, Layout, Piece, Points, intervals_of, outer
+from .places import Points, intervals_of
 from .reading import read
 
 Array = npt.NDArray[Any]

@@ -1,6 +1,7 @@
 """Reads chunks: many gets at a time, each chunk once, with few in flight beyond what is asked."""
 
 import asyncio
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from zarr.abc.store import SupportsGetSync
 
 from .direct import Place, read_directly
 from .feed import Feed
-from .places import Piece
+from .layout import Piece
 from .stored import Stored, plain_block, stored_of
 from .tensors import tensor_of
 from .threads import decoding_threads, read_each
@@ -41,12 +42,12 @@ def read(array: Any, pieces: Iterator[Piece], count: int, place: Place) -> None:
         If the store fails; names the chunk.
     """
     stored = stored_of(array)
-    if stored is not None and isinstance(array.store, SupportsGetSync):
-        ahead = gets_at_a_time(stored)
-        read_directly(stored, stored.requests(pieces), place, decoding_threads(count), ahead)
+    if stored is not None and _gets_at_once(type(array.store)):
+        threads = decoding_threads(count, _bytes_of(stored))
+        read_directly(stored, stored.requests(pieces), place, threads, gets_at_a_time(stored))
     elif stored is not None and (loop := _loop_of_zarr()) is not None:
-        limit = gets_at_a_time(stored)
-        Feed(stored, stored.requests(pieces), place, loop, limit).run(decoding_threads(count))
+        threads = decoding_threads(count, _bytes_of(stored))
+        Feed(stored, stored.requests(pieces), place, loop, gets_at_a_time(stored)).run(threads)
     else:
         chunk = tuple(map(int, array.chunks))
         tensor = tensor_of(array)
@@ -59,8 +60,17 @@ def read(array: Any, pieces: Iterator[Piece], count: int, place: Place) -> None:
 
 def gets_at_a_time(stored: Stored) -> int:
     """How many gets run at a time: fewer when the chunks are so large that memory would suffer."""
-    size = math.prod(stored.chunk) * stored.decoder.dtype.itemsize
-    return max(8, min(GETS, _IN_FLIGHT // max(size, 1)))
+    return max(8, min(GETS, _IN_FLIGHT // max(_bytes_of(stored), 1)))
+
+
+def _bytes_of(stored: Stored) -> int:
+    return math.prod(stored.chunk) * stored.decoder.dtype.itemsize
+
+
+@functools.cache
+def _gets_at_once(store: type) -> bool:
+    """Whether a kind of store needs no event loop; asking a protocol takes long."""
+    return issubclass(store, SupportsGetSync)
 
 
 def _loop_of_zarr() -> asyncio.AbstractEventLoop | None:

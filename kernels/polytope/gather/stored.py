@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ....catalogs.errors import Unavailable
 from .codecs import DECODING_ERRORS, Decoder, Shards, decoder_v2, decoder_v3, shards_of
-from .places import Piece
+from .layout import Piece
 
 # Neighbouring chunks of a shard are fetched together up to this size.
 _TOGETHER = 8_000_000

@@ -50,11 +50,25 @@ def in_threads(work: Callable[[], None], threads: int) -> None:
             helper.join()
 
 
-def decoding_threads(count: int) -> int:
-    """How many threads decode a number of chunks: one in a thread that is itself one of many."""
+# Asking the system takes longer than decoding a small chunk.
+_CORES = os.cpu_count() or 1
+# Starting a thread takes as long as decoding about so many bytes.
+_WORTH = 2_000_000
+
+
+def decoding_threads(count: int, size: int) -> int:
+    """How many threads decode a number of chunks: one in a thread that is itself one of many.
+
+    Parameters
+    ----------
+    count : int
+        Of chunks.
+    size : int
+        Bytes of a decoded chunk.
+    """
     if threading.current_thread() is not threading.main_thread():
         return 1
-    return max(1, min(4, os.cpu_count() or 1, count // 4))
+    return max(1, min(4, _CORES, count // 4, count * size // _WORTH))
 
 
 def read_each(
