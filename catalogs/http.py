@@ -12,6 +12,7 @@ import msgspec
 from .errors import (
     BadRequest,
     BoathouseError,
+    Busy,
     Forbidden,
     NotFound,
     Unauthenticated,
@@ -22,7 +23,8 @@ from .lake import Connection
 
 # A service that restarts is back within this time; then we give up, in seconds.
 PATIENCE = 20.0
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+TIMEOUT_SECONDS = 30.0
+TIMEOUT = httpx.Timeout(TIMEOUT_SECONDS, connect=5.0)
 _RESTARTING = frozenset({502, 503, 504})
 # The request did not reach the service, so that repeating it can never do harm.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -54,6 +56,7 @@ def call(
     headers: dict[str, str] | None = None,
     repeatable: bool = True,
     patience: float = PATIENCE,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> httpx.Response:
     """Call a service of the hub and return its successful answer.
 
@@ -77,7 +80,9 @@ def call(
         False when the service may not get the same request twice: then only a request
         that surely did not reach it is tried again.
     patience : float
-        For how long a service that does not answer is tried again, in seconds.
+        For how long a service that does not answer, or is busy, is tried again, in seconds.
+    timeout : float
+        For how long one answer is waited for, in seconds.
 
     Raises
     ------
@@ -97,6 +102,7 @@ def call(
         params={name: value for name, value in (params or {}).items() if value is not None},
         content=msgspec.json.encode(json) if json is not None else content,
         headers=_headers(connection, headers, is_json=json is not None),
+        timeout=httpx.Timeout(timeout, connect=5.0),
     )
     give_up = time.monotonic() + patience
     for attempt in itertools.count():
@@ -107,7 +113,12 @@ def call(
         if response is not None and response.status_code not in _RESTARTING:
             if response.is_success:
                 return response
-            raise error_of(response, service)
+            error = error_of(response, service)
+            # A busy service has taken nothing, so that repeating does no harm.
+            if not isinstance(error, Busy) or time.monotonic() + error.retry_after > give_up:
+                raise error
+            time.sleep(error.retry_after * random.uniform(1.0, 1.5))  # noqa: S311
+            continue
         wait = backoff(attempt)
         safe = repeatable or isinstance(failure, _NOT_SENT)
         if not safe or time.monotonic() + wait > give_up:
@@ -133,7 +144,11 @@ def error_of(response: httpx.Response, service: str) -> BoathouseError:
     except msgspec.DecodeError:
         document = {}
     if "detail" in document and "type" in document:
-        return from_problem(document)
+        error = from_problem(document)
+        after = response.headers.get("retry-after", "")
+        if isinstance(error, Busy) and after.isdecimal():
+            error.retry_after = float(after)
+        return error
     # Not from the service itself but from the hub or its proxy.
     match response.status_code:
         case 301 | 302 | 303 | 307 | 308 | 401:

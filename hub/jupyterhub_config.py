@@ -9,6 +9,15 @@ BOATHOUSE_REPLAY          empty: no replay clock
 BOATHOUSE_REPLAY_SECONDS  seconds between the steps of the demo's replay clock
 BOATHOUSE_CLUSTER_IDLE    seconds after which an idle Dask cluster ends
 BOATHOUSE_SERVER_IDLE     seconds after which an idle server ends
+BOATHOUSE_EVENTS          the event log's engine (default: a file in the lake; see the service)
+BOATHOUSE_EVENTS_KEEP_DAYS, BOATHOUSE_EVENTS_KEEP_MB
+                          what the event log keeps (default: everything)
+BOATHOUSE_EVENTS_COLLECTIONS
+                          comma list of collections to which a token may be narrowed that
+                          publishes events
+BOATHOUSE_METRICS_USERS   comma list of users who may read the event service's metrics
+BOATHOUSE_WEBHOOK_HOSTS   comma list of hosts to which events may be posted though they are
+                          private or speak plain http
 """
 
 import base64
@@ -60,6 +69,22 @@ c.LocalAuthenticator.state = str(layout.state)
 c.JupyterHub.template_paths = [str(HERE / "templates")]
 c.JupyterHub.logo_file = str(HERE / "static" / "logo.svg")
 
+# --- What only some tokens may -----------------------------------------------------------
+# The hub's scopes have no filter for collections, so a narrower right has a name of its own.
+# A collection whose name cannot stand in a scope (capitals, dots) has none.
+PUBLISH = "custom:events:publish"
+METRICS = "custom:events:metrics"
+COLLECTIONS = os.environ.get("BOATHOUSE_EVENTS_COLLECTIONS", "").split(",")
+NARROWED = {f"{PUBLISH}:{name.strip()}": name.strip() for name in COLLECTIONS if name.strip()}
+c.JupyterHub.custom_scopes = {
+    PUBLISH: {"description": "Publish events", "subscopes": [*NARROWED]},
+    **{
+        scope: {"description": f"Publish events about the collection {name}"}
+        for scope, name in NARROWED.items()
+    },
+    METRICS: {"description": "Read the event service's metrics"},
+}
+
 # --- Users' servers ----------------------------------------------------------------------
 GATEWAY = {
     "DASK_GATEWAY__ADDRESS": f"{layout.address}services/dask-gateway/",
@@ -97,6 +122,7 @@ c.Spawner.server_token_scopes = [
     "access:servers!server",
     *ABOUT_MYSELF,
     *SERVICES_OF_USERS,
+    PUBLISH,
 ]
 
 # --- Services ----------------------------------------------------------------------------
@@ -148,7 +174,7 @@ SERVICES = [
         display=True,
         oauth_no_confirm=True,
         # What the dashboard may do in the name of who looks at it.
-        oauth_client_allowed_scopes=[*ABOUT_MYSELF, *SERVICES_OF_USERS],
+        oauth_client_allowed_scopes=[*ABOUT_MYSELF, *SERVICES_OF_USERS, PUBLISH],
     ),
     service(
         "dask-gateway",
@@ -183,7 +209,10 @@ c.JupyterHub.services = [
 
 # --- What each may do --------------------------------------------------------------------
 running = {each["name"] for each in c.JupyterHub.services}
-LAKE_SERVICES = [f"access:services!service={name}" for name in ("events", "catalog", "automation")]
+LAKE_SERVICES = [
+    *(f"access:services!service={name}" for name in ("events", "catalog", "automation")),
+    PUBLISH,
+]
 ROLES_OF_SERVICES = {
     # Makes short-lived tokens, narrowed to a user, to run jobs in the user's name.
     "automation": [
@@ -195,12 +224,22 @@ ROLES_OF_SERVICES = {
         *LAKE_SERVICES,
     ],
     "catalog": LAKE_SERVICES,
+    # Posts to webhooks what their owners may see, also while they are away.
+    "events": ["read:users:name", "read:users:groups", "read:services:name"],
     "replay": LAKE_SERVICES,
     "dashboard": LAKE_SERVICES,
     "idle-culler": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
 }
 c.JupyterHub.load_roles = [
-    {"name": "user", "scopes": ["self", *SERVICES_OF_USERS]},
+    {"name": "user", "scopes": ["self", *SERVICES_OF_USERS, PUBLISH]},
+    # Such a user makes a token for Prometheus on the hub's token page.
+    {
+        "name": "metrics",
+        "scopes": [METRICS, "access:services!service=events"],
+        "users": [
+            name for name in os.environ.get("BOATHOUSE_METRICS_USERS", "").split(",") if name
+        ],
+    },
     *(
         {"name": f"{name}-service", "services": [name], "scopes": scopes}
         for name, scopes in ROLES_OF_SERVICES.items()

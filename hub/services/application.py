@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -20,12 +22,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...catalogs.access import Reader
 from ...catalogs.errors import (
     BadRequest,
     BoathouseError,
+    Busy,
     NotFound,
     Unauthenticated,
     Unavailable,
@@ -43,6 +46,7 @@ LARGEST_BODY = 16 * 2**20
 
 T = TypeVar("T")
 Identify = Callable[[str], Awaitable[Reader | None]]
+Observe = Callable[[str, int, float], None]
 
 
 def identify_by_hub(auth: HubAuth | None = None) -> Identify:
@@ -64,6 +68,7 @@ def identify_by_hub(auth: HubAuth | None = None) -> Identify:
             name=model["name"],
             groups=tuple(model.get("groups", ())),
             admin=service or bool(model.get("admin")),
+            scopes=tuple(each for each in model.get("scopes", ()) if each.startswith("custom:")),
         )
 
     return identify
@@ -75,6 +80,7 @@ def service_application(
     identify: Identify,
     prefix: str = "/",
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+    observe: Observe | None = None,
 ) -> Starlette:
     """A Starlette application whose every route but ``/health`` needs a token.
 
@@ -88,6 +94,8 @@ def service_application(
         Where the hub's proxy mounts the service.
     lifespan : callable, optional
         Starlette's lifespan.
+    observe : callable, optional
+        Is told each answer's handler, status and seconds.
     """
 
     async def health(_request: Request) -> Response:
@@ -96,7 +104,10 @@ def service_application(
     root = prefix.rstrip("/")
     application = Starlette(
         routes=[Mount(root, routes=[Route("/health", health), *routes])],
-        middleware=[Middleware(_Gate, open_path=f"{root}/health")],
+        middleware=[
+            *([Middleware(_Watch, observe=observe)] if observe else []),
+            Middleware(_Gate, open_path=f"{root}/health"),
+        ],
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,
     )
@@ -121,6 +132,34 @@ async def still_reader(request: Request) -> Reader | None:
 def stopping_of(request: Request) -> asyncio.Event:
     """Is set when the service is asked to end; an answer that goes on for long must watch it."""
     return request.app.state.stopping
+
+
+class _Watch:
+    """Tells somebody what became of each request."""
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+        self.app = app
+        self.observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            # The handler is what was found for the path; nothing was found for a wrong one.
+            name = getattr(scope.get("endpoint"), "__name__", "none")
+            self.observe(name, status, time.perf_counter() - began)
 
 
 class _Gate:
@@ -181,9 +220,8 @@ def json_response(content: Any, status: int = 200) -> Response:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, BoathouseError)
     logger.info("%s %s refused: %s", request.method, request.url.path, error.detail)
-    return JSONResponse(
-        error.problem(), status_code=error.status, media_type="application/problem+json"
-    )
+    headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Busy) else {}
+    return JSONResponse(error.problem(), error.status, headers, "application/problem+json")
 
 
 async def _refuse_plainly(request: Request, error: Exception) -> Response:

@@ -31,6 +31,7 @@ TOKEN_SECONDS = 24 * 3600
 TOKEN_SCOPES = [
     "read:users:name!user",
     "read:users:groups!user",
+    "custom:events:publish",
     *(
         f"access:services!service={name}"
         for name in ("events", "catalog", "automation", "dask-gateway")

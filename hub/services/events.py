@@ -6,15 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...catalogs.access import Reader
-from ...catalogs.errors import BadEvent, BadRequest, Forbidden
-from ...catalogs.events.event import Event, EventFilter, moment
+from ...catalogs.errors import BadEvent, BadRequest
+from ...catalogs.events.event import EventFilter, moment
 from ...catalogs.events.sqlite import SqliteEventLog
 from ...catalogs.events.wire import BATCH, decode_request, encode_batch
 from .application import (
@@ -27,6 +25,7 @@ from .application import (
     still_reader,
     stopping_of,
 )
+from .event_rights import signed
 from .streams import HEARTBEAT_SECONDS, Broadcast, EventStream, Subscriber
 
 # The most events in a request or an answer, and the size at which an answer ends, in bytes.
@@ -101,8 +100,8 @@ class EventService:
             events = decode_request(request.headers, body)
         if len(events) > LARGEST_COUNT:
             raise BadEvent(f"A batch holds at most {LARGEST_COUNT:,} events; send several.")
-        signed = [_signed(event, reader) for event in events]
-        return json_response({"sequences": await self.log.append_async(signed)})
+        mine = [signed(event, reader) for event in events]
+        return json_response({"sequences": await self.log.append_async(mine)})
 
     async def get(self, request: Request) -> Response:
         """A page of the log, oldest first."""
@@ -179,23 +178,6 @@ def main() -> None:
         serve(build_application(log, identify_by_hub(), prefix))
     finally:
         log.close()
-
-
-def _signed(event: Event, reader: Reader) -> Event:
-    if reader.admin:
-        # Services speak for users; but nobody would see a private event without an owner.
-        return msgspec.structs.replace(event, owner=event.owner or reader.name)
-    # What the services say about collections and jobs, and what another user says, nobody
-    # else can say first: (source, id) names an event for ever.
-    source = event.source
-    own = f"/users/{reader.name}"
-    others = source.startswith("/users/") and source != own and not source.startswith(f"{own}/")
-    if others or source.startswith(("/collections/", "/jobs/")):
-        raise Forbidden(
-            f"source {source!r} is not yours to use; {own!r} is, and any other URI.",
-            field="source",
-        )
-    return msgspec.structs.replace(event, owner=reader.name)
 
 
 def _filter(request: Request) -> EventFilter:

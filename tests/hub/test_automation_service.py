@@ -347,7 +347,8 @@ def test_tokens_are_narrow_short_and_withdrawn(hub_api: tuple[HubApi, str]) -> N
     (lent, other) = api.tokens.values()
     assert token == f"secret-{lent['id']}"
     assert lent["scopes"] == TOKEN_SCOPES
-    assert all(scope.startswith(("read:users:", "access:services!")) for scope in TOKEN_SCOPES)
+    rights = ("read:users:", "access:services!", "custom:events:publish")
+    assert all(scope.startswith(rights) for scope in TOKEN_SCOPES)
     assert 0 < lent["expires_in"] <= 24 * 3600
     users.withdraw("ann", "Boathouse job a")
     assert list(api.tokens.values()) == [other]

@@ -4,7 +4,11 @@ import re
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+
+from boathouse.catalogs.events.wire import STRUCTURED
+from boathouse.hub.services.clusters import TOKEN_SCOPES
 
 pytestmark = pytest.mark.hub
 
@@ -129,6 +133,24 @@ def test_a_token_for_one_service_opens_no_other(running_hub: Any, ann: Any) -> N
     assert ask(running_hub, "user/ann/api/contents", token) == 403
 
 
+def test_a_token_publishes_only_with_the_scope(running_hub: Any, ann: Any) -> None:
+    listener = ann.token(["read:users:name!user", "access:services!service=events"])
+    kernel = ann.kernel_environment()["JUPYTERHUB_API_TOKEN"]
+    url = f"{running_hub.address}services/events/events"
+    event = {"specversion": "1.0", "type": "org.example.ping", "source": "/me", "id": "doors"}
+
+    def publish(token: str) -> httpx.Response:
+        headers = {"Authorization": f"token {token}", "Content-Type": STRUCTURED}
+        content = msgspec.json.encode(event)
+        return httpx.post(url, headers=headers, content=content, trust_env=False)
+
+    refused = publish(listener)
+    assert refused.status_code == 403
+    assert "custom:events:publish" in refused.json()["detail"]
+    assert publish(kernel).status_code == 200
+    assert ask(running_hub, "services/events/events", listener) == 200
+
+
 def test_a_kernels_token_reaches_the_services_and_nothing_of_the_hub(
     running_hub: Any, ann: Any
 ) -> None:
@@ -179,6 +201,7 @@ def test_automation_makes_a_users_token_no_wider_than_the_user(running_hub: Any,
     token = lent.json()["token"]
     assert ask(running_hub, "services/events/events", token) == 200
     assert ask(running_hub, "services/automation/jobs", token) == 401
+    assert lend(TOKEN_SCOPES).json()["scopes"].count("custom:events:publish") == 1
     refused = lend(["admin:users"])
     assert refused.status_code == 400 or "admin:users" not in refused.json()["scopes"]
 
