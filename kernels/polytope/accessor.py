@@ -11,9 +11,11 @@ from .assemble import array_of, assemble
 from .axes import Axis, find_axis
 from .exports.accessor import Exports
 from .extract import Frame, as_tree, cut
+from .lone import at_one_point
 from .plan import Plan, make_plan
 from .select import TOLERANCE, Overlap, Selection, select
 from .shape import Shape
+from .shapes import Point
 
 Cube = TypeVar("Cube", xr.Dataset, xr.DataArray)
 _ACCESSOR = "polytope"
@@ -146,6 +148,10 @@ class PolytopeAccessor(Exports, Generic[Cube]):
         """
         if frame not in ("cube", "shape"):
             raise BadShape(f"frame: 'cube' or 'shape' is needed, not {frame!r}", field="frame")
+        if isinstance(shape, Point) and not (tree or cyclic) and frame == "cube":
+            quick = at_one_point(self._cube, shape, tolerance)
+            if quick is not None:
+                return quick
         dataset = self._dataset()
         overlap = "each" if tree and overlap is None else overlap
         selection = self._select(dataset, shape, cyclic, tolerance, overlap)

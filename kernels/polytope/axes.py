@@ -237,6 +237,10 @@ def find_axis(
     BadShape
         If the cube has no such axis.
     """
+    if not cyclic and (index := dataset._indexes.get(name)) is not None:
+        axis = known_axis(index, name, dataset.variables[name])
+        if axis is not None:
+            return axis
     found = resolve(dataset, name)
     if found not in dataset.coords:
         size = dataset.sizes[found]
@@ -254,6 +258,15 @@ def find_axis(
     if key not in known:
         known[key] = _described(dataset, name, found, coordinate, cyclic)
     return known[key]
+
+
+def known_axis(index: Any, name: str, coordinate: xr.Variable) -> Axis | None:
+    """The facts of an axis that was asked for before, by its xarray index; None when it was not."""
+    held = getattr(index, "index", None)
+    known = _KNOWN.get(id(held))
+    if known is None or known[0]() is not held:
+        return None
+    return known[1].get((name, (), *told_by(coordinate)))
 
 
 _UNSAID = -1.0  # no period

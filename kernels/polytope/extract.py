@@ -10,14 +10,12 @@ from ...catalogs.errors import BadShape
 from .assemble import assemble
 from .axes import Axis
 from .gather import gather, straight
+from .layouts import without_layout
 from .plan import names_of
 from .rows import Rows
 from .selection import Group, Linear, Selection, flat_points
 
 Frame = Literal["cube", "shape"]
-
-# How the whole cube lay in its file says nothing of a part of it, and hinders writing that.
-_LAYOUT = {"chunks", "preferred_chunks", "shards", "chunksizes", "contiguous", "original_shape"}
 
 
 def cut(dataset: xr.Dataset, selection: Selection, frame: Frame = "cube") -> xr.Dataset:
@@ -58,8 +56,7 @@ def cut(dataset: xr.Dataset, selection: Selection, frame: Frame = "cube") -> xr.
             result = _with_parts(result, group, name)
     for key in changed & set(result.variables):
         variable = result.variables[key]
-        if variable.encoding:
-            variable.encoding = {k: v for k, v in variable.encoding.items() if k not in _LAYOUT}
+        variable.encoding = without_layout(variable)
     if frame == "shape":
         for group in selection.groups:
             result = _from_the_start(result, group)
@@ -160,8 +157,9 @@ def _with_points(dataset: xr.Dataset, group: Group, name: str) -> xr.Dataset:
 def _at_points(variable: xr.Variable, rows: Rows, name: str) -> xr.Variable:
     if variable.ndim == 1 and variable._in_memory:  # a coordinate, mostly: the quick way
         number = rows.dims.index(str(variable.dims[0]))
-        values = variable.values[rows.points()[number]]
-        return xr.Variable(name, values, variable.attrs, variable.encoding)
+        values = variable.values.take(rows.points()[number])
+        encoding = without_layout(variable)
+        return xr.Variable((name,), values, variable.attrs, encoding, fastpath=True)
     return gather(variable, rows, name)
 
 

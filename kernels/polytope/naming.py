@@ -112,7 +112,15 @@ def period_of(name: Hashable, coordinate: xr.DataArray | xr.Variable) -> float |
 
 def told_by(coordinate: xr.Variable) -> tuple[str, ...]:
     """All that a coordinate's attributes say of what it is, to compare."""
-    return tuple([_attribute(coordinate, name) for name in ("standard_name", "units", "axis")])
+    attributes = coordinate.attrs
+    told = (
+        attributes.get("standard_name", ""),
+        attributes.get("units", ""),
+        attributes.get("axis", ""),
+    )
+    if coordinate.encoding or not all(type(text) is str for text in told):
+        return tuple([_attribute(coordinate, name) for name in ("standard_name", "units", "axis")])
+    return told
 
 
 def axes_text(dataset: xr.Dataset) -> str:

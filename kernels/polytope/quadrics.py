@@ -28,9 +28,10 @@ class Ellipsoids(Bodies):
     """
 
     def __init__(self, start: Numbers, end: Numbers, radius: Numbers, growth: float = 1.0):
-        ends = np.stack([start - radius, end - radius * growth])
-        tops = np.stack([start + radius, end + radius * growth])
-        self.lower, self.upper = ends.min(axis=0), tops.max(axis=0)
+        self.lower, self.upper = start - radius, start + radius
+        if end is not start:
+            self.lower = np.minimum(self.lower, end - radius * growth)
+            self.upper = np.maximum(self.upper, end + radius * growth)
         # A flat axis gets a radius so small that only the centre's coordinate lies in it.
         extent = np.abs(self.upper - self.lower).max(axis=0)
         self._radius = np.where(radius > 0, radius, np.maximum(extent, 1.0) * 1e-12)

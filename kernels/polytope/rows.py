@@ -56,7 +56,14 @@ class Rows:
     @cached_property
     def _points(self) -> tuple[Indices, ...]:
         row, last = expand(self.start, self.stop)
-        return (*(self.prefix[row, number] for number in range(self.prefix.shape[1])), last)
+        return (*(self.prefix[:, n].take(row) for n in range(self.prefix.shape[1])), last)
+
+    def first_of(self) -> Indices:
+        """The flat index over all dimensions of the first point of each row."""
+        key = np.zeros(len(self.start), dtype=np.int64)
+        for number, size in enumerate(self.sizes[:-1]):
+            key = key * size + self.prefix[:, number]
+        return key * self.sizes[-1] + self.start
 
     def indexer(self) -> slice | Indices:
         """For a single dimension: a slice where one will do, else the indices."""
@@ -153,7 +160,8 @@ def fold(axes: tuple[Axis, ...], prefix: Indices, start: Indices, stop: Indices)
     """
     last = axes[-1]
     keep = stop > start
-    prefix, start, stop = prefix[keep], start[keep], stop[keep]
+    if not keep.all():
+        prefix, start, stop = prefix[keep], start[keep], stop[keep]
     if last.period is not None:
         prefix, start, stop = _once_round(prefix, start, stop, last)
     sizes = tuple(axis.size for axis in axes)
@@ -171,9 +179,7 @@ def fold(axes: tuple[Axis, ...], prefix: Indices, start: Indices, stop: Indices)
         stop = start + 1
     if last.direction != 1 or last.closing:
         key, start, stop = _merged(key, start, stop, last.size)
-    columns = np.unravel_index(key, sizes[:-1]) if len(axes) > 1 else ()
-    prefix = np.stack(columns, axis=1) if columns else np.zeros((len(key), 0), dtype=np.int64)
-    return Rows(tuple(str(axis.dim) for axis in axes), sizes, prefix, start, stop)
+    return Rows(tuple([str(axis.dim) for axis in axes]), sizes, _prefix(key, sizes), start, stop)
 
 
 def merged(rows: Rows) -> Rows:
@@ -183,9 +189,16 @@ def merged(rows: Rows) -> Rows:
         key = key * size + rows.prefix[:, number]
     keep = rows.stop > rows.start
     key, start, stop = _merged(key[keep], rows.start[keep], rows.stop[keep], rows.sizes[-1])
-    columns = np.unravel_index(key, rows.sizes[:-1]) if len(rows.dims) > 1 else ()
-    prefix = np.stack(columns, axis=1) if columns else np.zeros((len(key), 0), dtype=np.int64)
-    return Rows(rows.dims, rows.sizes, prefix, start, stop)
+    return Rows(rows.dims, rows.sizes, _prefix(key, rows.sizes), start, stop)
+
+
+def _prefix(key: Indices, sizes: tuple[int, ...]) -> Indices:
+    """The indices on all dimensions but the last that a number counts."""
+    if len(sizes) == 2:
+        return key[:, None]
+    if len(sizes) == 1:
+        return np.zeros((len(key), 0), dtype=np.int64)
+    return np.stack(np.unravel_index(key, sizes[:-1]), axis=1)
 
 
 def _once_round(
@@ -233,7 +246,8 @@ def _merged(
     order = np.argsort(first, kind="stable")
     first, beyond = first[order], beyond[order]
     reach = np.maximum.accumulate(beyond)
-    head = np.flatnonzero(np.concatenate([[True], first[1:] > reach[:-1]]))
-    tail = np.concatenate([head[1:] - 1, [len(first) - 1]])
-    row = first[head] // width
-    return row, first[head] - row * width, reach[tail] - row * width
+    begins = np.ones(len(first) + 1, dtype=bool)
+    np.greater(first[1:], reach[:-1], out=begins[1:-1])
+    first, reach = first[begins[:-1]], reach[begins[1:]]
+    row = first // width
+    return row, first - row * width, reach - row * width

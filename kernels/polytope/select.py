@@ -145,6 +145,8 @@ class _Cube:
         return self._axes[name]
 
     def _components(self, factors: Sequence[Shape]) -> list[_Component]:
+        if len(factors) == 1 and self._dataset.sizes.keys() >= set(factors[0].axes):
+            return [_Component((factors[0],), frozenset(factors[0].axes), False)]
         found: dict[str, str] = {}
         result: list[_Component] = []
         for factor in factors:

@@ -44,10 +44,11 @@ def slice_bodies(
             break
         row, place = expand(start, stop)
         body = body[row]
-        prefix = np.concatenate([prefix[row], place[:, None]], axis=1)
-        numbers = np.concatenate([numbers[row], grid[place][:, None]], axis=1)
+        places, coordinates = place[:, None], grid[place][:, None]
+        prefix = np.concatenate([prefix[row], places], axis=1) if level else places
+        numbers = np.concatenate([numbers[row], coordinates], axis=1) if level else coordinates
     keep = stop > start
-    return prefix[keep], start[keep], stop[keep]
+    return (prefix, start, stop) if keep.all() else (prefix[keep], start[keep], stop[keep])
 
 
 def _by_trial(

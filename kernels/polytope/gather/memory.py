@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..rows import Rows
+from ..rows import Rows, expand
 
 Array = npt.NDArray[Any]
 
@@ -33,17 +33,13 @@ def take_rows(array: Array, places: tuple[int, ...], rows: Rows) -> Array:
         A copy.
     """
     fields = np.moveaxis(array, places, range(-len(places), 0))
+    if not whole_fields(fields, len(places)):
+        return fields[(..., *rows.points())]
+    first, length = rows.first_of(), rows.stop - rows.start
     lead = fields.shape[: fields.ndim - len(places)]
-    runs = len(rows.start)
-    long = math.prod(lead) >= _FIELDS and rows.count >= _RUN * runs
-    if not long or not whole_fields(fields, len(places)):
-        return take(array, places, rows.points())
+    if math.prod(lead) < _FIELDS or length.sum() < _RUN * len(length):
+        return take_flat(fields, len(places), expand(first, first + length)[1])
     table = fields.reshape(*lead, math.prod(fields.shape[len(lead) :]))
-    base = np.zeros(runs, dtype=np.int64)
-    for number, size in enumerate(rows.sizes[:-1]):
-        base = base * size + rows.prefix[:, number]
-    first = base * rows.sizes[-1] + rows.start
-    length = rows.stop - rows.start
     target = length.cumsum() - length
     result = np.empty((*lead, int(length.sum())), array.dtype)
     for start, size, place in zip(first.tolist(), length.tolist(), target.tolist(), strict=True):
