@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 # How long a service believes the hub's last answer about a token, in seconds; a withdrawn
 # right is gone after this time.
 TOKEN_CACHE_SECONDS = 30
+# So many tokens are remembered at the same time.
+MOST_READERS = 10_000
 # The largest body that a service takes, in bytes.
 LARGEST_BODY = 16 * 2**20
 
@@ -55,6 +57,8 @@ def identify_by_hub(auth: HubAuth | None = None) -> Identify:
     A token without the scope ``access:services!service=NAME`` is treated as unknown.
     """
     hub = auth or HubAuth(cache_max_age=TOKEN_CACHE_SECONDS)
+    # The hub's answer is the same object while it is believed; what follows from it as well.
+    known: dict[str, tuple[dict[str, Any], Reader]] = {}
 
     async def identify(token: str) -> Reader | None:
         try:
@@ -62,14 +66,21 @@ def identify_by_hub(auth: HubAuth | None = None) -> Identify:
         except tornado.web.HTTPError as error:
             raise Unavailable("The hub does not answer; try again in a moment.") from error
         if not model or not hub.check_scopes(hub.access_scopes, model):
+            known.pop(token, None)
             return None
+        if token in known and known[token][0] is model:
+            return known[token][1]
         service = model.get("kind") == "service"
-        return Reader(
+        reader = Reader(
             name=model["name"],
             groups=tuple(model.get("groups", ())),
             admin=service or bool(model.get("admin")),
             scopes=tuple(each for each in model.get("scopes", ()) if each.startswith("custom:")),
         )
+        if len(known) >= MOST_READERS:
+            known.clear()
+        known[token] = (model, reader)
+        return reader
 
     return identify
 
@@ -113,9 +124,9 @@ def service_application(
     )
     application.state.identify = identify
     application.state.stopping = asyncio.Event()
-    application.add_exception_handler(BoathouseError, _refuse)
-    application.add_exception_handler(HTTPException, _refuse_plainly)
-    application.add_exception_handler(Exception, _fail)
+    application.add_exception_handler(BoathouseError, refuse)
+    application.add_exception_handler(HTTPException, refuse_plainly)
+    application.add_exception_handler(Exception, fail)
     return application
 
 
@@ -176,21 +187,22 @@ class _Gate:
         if scope["type"] == "http" and scope["path"] != self.open_path:
             request = Request(scope)
             try:
-                request.state.token = _token(request)
+                request.state.token = token_in(request.headers)
                 reader = await request.app.state.identify(request.state.token)
                 if reader is None:
                     raise Unauthenticated(
                         "The hub does not know this token, or it may not use this service."
                     )
             except BoathouseError as error:
-                await (await _refuse(request, error))(scope, receive, send)
+                await (await refuse(request, error))(scope, receive, send)
                 return
             request.state.reader = reader
         await self.app(scope, receive, send)
 
 
-def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def token_in(headers: Mapping[str, str]) -> str:
+    """The token that a request carries; raises ``Unauthenticated``."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("token", "bearer") or not token.strip():
         raise Unauthenticated("Send a hub token: 'Authorization: token ...'.")
     return token.strip()
@@ -217,14 +229,15 @@ def json_response(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
+    """A BoathouseError as the problem that the user sees."""
     assert isinstance(error, BoathouseError)
     logger.info("%s %s refused: %s", request.method, request.url.path, error.detail)
     headers = {"Retry-After": str(math.ceil(error.retry_after))} if isinstance(error, Busy) else {}
     return JSONResponse(error.problem(), error.status, headers, "application/problem+json")
 
 
-async def _refuse_plainly(request: Request, error: Exception) -> Response:
+async def refuse_plainly(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: no such path, a wrong method, a body that is too large."""
     assert isinstance(error, HTTPException)
     kind = NotFound.kind() if error.status_code == 404 else BadRequest.kind()
@@ -239,7 +252,8 @@ async def _refuse_plainly(request: Request, error: Exception) -> Response:
     )
 
 
-async def _fail(request: Request, error: Exception) -> Response:
+async def fail(request: Request, error: Exception) -> Response:
+    """A defect: logged whole, and shown as a number that leads to the log."""
     reference = secrets.token_hex(4)
     logger.error("%s %s failed [%s]", request.method, request.url.path, reference, exc_info=error)
     problem = {
@@ -293,7 +307,7 @@ def serve(application: Starlette) -> None:
         level=logging.INFO, format="%(levelname).1s %(asctime)s %(name)s] %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # ``_fail`` has logged it, with the reference that the user saw.
+    # ``fail`` has logged it, with the reference that the user saw.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: not record.getMessage().startswith("Exception in ASGI application")
     )

@@ -51,8 +51,9 @@ def asyncapi(address: str, registry: Registry | None) -> dict[str, Any]:
     scheme, _, rest = address.partition("://")
     host, _, path = rest.partition("/")
     messages = {_key(type_): _message(type_, text, None) for type_, text in _OWN.items()}
-    for type_ in registry.types() if registry else []:
-        messages[_key(type_)] = _message(type_, "", registry and registry.document(type_))
+    if registry:
+        for type_ in registry.types():
+            messages[_key(type_)] = _message(type_, "", registry.document(type_))
     return {
         "asyncapi": "3.0.0",
         "info": {

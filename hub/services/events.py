@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ...catalogs.access import Reader
 from ...catalogs.errors import BadEvent, BadRequest
 from ...catalogs.events.event import EventFilter, moment
 from ...catalogs.events.sqlite import SqliteEventLog
@@ -26,6 +28,7 @@ from .application import (
     stopping_of,
 )
 from .event_rights import signed
+from .hot_path import HotPath
 from .streams import HEARTBEAT_SECONDS, Broadcast, EventStream, Subscriber
 
 # The most events in a request or an answer, and the size at which an answer ends, in bytes.
@@ -91,17 +94,21 @@ class EventService:
         return json_response({"title": "Boathouse events", "links": links})
 
     async def post(self, request: Request) -> Response:
-        """Append events; answers when they are on disk."""
+        """Append events; answers when they are on disk.  See :class:`.hot_path.HotPath`."""
         reader = await reader_of(request)
-        body = await request.body()
+        content = await self.append(request.headers, await request.body(), reader)
+        return Response(content, media_type="application/json")
+
+    async def append(self, headers: Mapping[str, str], body: bytes, reader: Reader) -> bytes:
+        """Append the events of a request; the answer's JSON."""
         if len(body) > _LARGE:
-            events = await asyncio.to_thread(decode_request, request.headers, body)
+            events = await asyncio.to_thread(decode_request, headers, body)
         else:
-            events = decode_request(request.headers, body)
+            events = decode_request(headers, body)
         if len(events) > LARGEST_COUNT:
             raise BadEvent(f"A batch holds at most {LARGEST_COUNT:,} events; send several.")
         mine = [signed(event, reader) for event in events]
-        return json_response({"sequences": await self.log.append_async(mine)})
+        return msgspec.json.encode({"sequences": await self.log.append_async(mine)})
 
     async def get(self, request: Request) -> Response:
         """A page of the log, oldest first."""
@@ -163,9 +170,18 @@ def build_application(
         Seconds between signs of life in a stream.
     """
     service = EventService(log, heartbeat=heartbeat)
-    return service_application(
+    application = service_application(
         service.routes(), identify=identify, prefix=prefix, lifespan=service.lifespan
     )
+    HotPath(
+        application,
+        method="POST",
+        path=f"{prefix.rstrip('/')}/events",
+        identify=identify,
+        handler=service.append,
+        observe=lambda *_: None,
+    )
+    return application
 
 
 def main() -> None:

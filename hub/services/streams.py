@@ -50,6 +50,23 @@ class Sink(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """What a broadcast offers events to."""
+
+    key: bytes
+    where: EventFilter
+    reader: Reader
+    after: int
+
+    def offer(self, batch: "Batch") -> None:
+        """Take what it wants; must return at once."""
+        ...
+
+    def live_on(self, silent_since: float) -> None:
+        """Say that it lives when nothing was said since then."""
+        ...
+
+
 class Piece(NamedTuple):
     """Bytes for many streams, also in the form in which HTTP carries them."""
 
@@ -79,17 +96,24 @@ class Batch:
         self._frames: dict[int, bytes] = {}
         self._matching: dict[bytes, tuple[list[Stored], Piece | None]] = {}
 
-    def piece(self, subscriber: "Subscriber") -> Piece | None:
+    def piece(self, listener: Listener) -> Piece | None:
         """What one subscriber gets of it."""
-        known = self._matching.get(subscriber.key)
-        if known is None:
-            known = self._matching[subscriber.key] = self._match(subscriber.where)
-        rows, shared = known
-        if not rows or (shared and rows[0].sequence > subscriber.after):
+        rows, shared = self._known(listener)
+        if not rows or (shared and rows[0].sequence > listener.after):
             return shared
-        reader, after = subscriber.reader, subscriber.after
-        seen = [r for r in rows if r.sequence > after and reader.may_see(r.owner, r.access)]
+        seen = _seen(rows, listener)
         return Piece.of([self._frame(row) for row in seen]) if seen else None
+
+    def concerns(self, listener: Listener) -> bool:
+        """Whether there is something in it for one listener."""
+        rows, _ = self._known(listener)
+        return bool(_seen(rows, listener))
+
+    def _known(self, listener: Listener) -> tuple[list[Stored], Piece | None]:
+        known = self._matching.get(listener.key)
+        if known is None:
+            known = self._matching[listener.key] = self._match(listener.where)
+        return known
 
     def _match(self, where: EventFilter) -> tuple[list[Stored], Piece | None]:
         if where == _EVERYTHING:
@@ -110,6 +134,11 @@ class Batch:
 _EVERYTHING = EventFilter()
 
 
+def _seen(rows: list[Stored], listener: Listener) -> list[Stored]:
+    reader, after = listener.reader, listener.after
+    return [row for row in rows if row.sequence > after and reader.may_see(row.owner, row.access)]
+
+
 class Broadcast:
     """Takes new events from the log and offers them to the subscribers.
 
@@ -126,7 +155,7 @@ class Broadcast:
     def __init__(self, log: SqliteEventLog, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self.log = log
         self.heartbeat = heartbeat
-        self.subscribers: set[Subscriber] = set()
+        self.subscribers: set[Listener] = set()
         self.position = 0
         self._rows: list[Stored] = []
         self._arrived = asyncio.Event()
