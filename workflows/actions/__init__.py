@@ -1,0 +1,1 @@
+"""What rules do: one performer for each kind of action, and the one that chooses among them."""
