@@ -58,6 +58,7 @@ class Automation(ABC):
     def rules(self, *, reader: Reader | None = None) -> list[Rule]:
         """Visible rules, by name."""
 
+    @abstractmethod
     def rule_versions(self, name: str, *, reader: Reader | None = None) -> list[Rule]:
         """All versions of a rule, newest first, also when it was withdrawn."""
 
@@ -65,9 +66,11 @@ class Automation(ABC):
     def delete_rule(self, name: str, *, reader: Reader | None = None) -> None:
         """Withdraw a rule and its waiting deliveries; what runs ends in peace."""
 
+    @abstractmethod
     def pause_rule(self, name: str, paused: bool = True, *, reader: Reader | None = None) -> Rule:
         """Let a rule rest, or go on; events that come meanwhile are passed over."""
 
+    @abstractmethod
     def dry_run(
         self, rule: Rule, *, since: str = "", limit: int = 100, reader: Reader | None = None
     ) -> list[DryRun]:
@@ -83,6 +86,7 @@ class Automation(ABC):
             At most so many, the oldest first.
         """
 
+    @abstractmethod
     def replay_rule(
         self, name: str, *, since: str = "", again: bool = False, reader: Reader | None = None
     ) -> int:
@@ -98,6 +102,7 @@ class Automation(ABC):
             Also what was delivered already; by default that is left out.
         """
 
+    @abstractmethod
     def deliveries(
         self,
         rule: str = "",
@@ -121,6 +126,7 @@ class Automation(ABC):
             Only older ones than the delivery of this ``number``: the next page.
         """
 
+    @abstractmethod
     def retry_delivery(self, id: str, *, reader: Reader | None = None) -> Delivery:
         """Let a dead letter be tried again, with all its attempts.
 
@@ -132,12 +138,15 @@ class Automation(ABC):
             When it is no dead letter.
         """
 
+    @abstractmethod
     def save_function(self, function: DeployedFunction, *, reader: Reader | None = None) -> str:
         """Keep a function for rules of its owner; returns its digest."""
 
+    @abstractmethod
     def functions(self, *, reader: Reader | None = None) -> list[DeployedFunction]:
         """Visible deployed functions without their code, by name."""
 
+    @abstractmethod
     def delete_function(self, name: str, *, reader: Reader | None = None) -> None:
         """Withdraw a deployed function: it runs no more."""
 

@@ -1,7 +1,7 @@
 """What the ledger is written in: one SQLite file with rules, schedules and an outbox of events."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +45,7 @@ class Book:
         self.version = 0
         self._seen = self._data_version()
         self._rules: list[Rule] | None = None
+        self._by_name: dict[tuple[str, str], Rule] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -99,7 +100,14 @@ class Book:
         with self._lock:
             if self._rules is None:
                 self._rules = self.kept(Rule)
+                self._by_name = {(rule.owner, rule.name): rule for rule in self._rules}
             return self._rules
+
+    def rule(self, owner: str, name: str) -> Rule | None:
+        """One rule, or None."""
+        with self._lock:
+            self.rules()
+            return self._by_name.get((owner, name))
 
     def drop(self, thing: Rule | Schedule) -> None:
         """Forget a rule or a schedule."""
@@ -111,6 +119,13 @@ class Book:
             self._rules = None
 
     # The outbox.
+
+    def announce(self, events: Iterable[Event]) -> None:
+        """Put events on their way to the log."""
+        rows = [(msgspec.json.encode(event),) for event in events]
+        if rows:
+            with self._write():
+                self._database.executemany("insert into outbox(body) values(?)", rows)
 
     def pending(self, limit: int) -> list[tuple[int, Event]]:
         """Events that the log does not have yet, oldest first, with their numbers."""
@@ -126,6 +141,12 @@ class Book:
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
             return self._database.execute(query, values).fetchall()
+
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """Make all writes of a block one transaction; nobody is woken for them."""
+        with self._lock, transaction(self._database):
+            yield
 
     @contextmanager
     def _write(self) -> Generator[None]:

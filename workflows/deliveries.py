@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..catalogs.errors import BadRequest
 from ..catalogs.events.event import Event
 from .jobs import Job
 from .rules.model import Action, Kind
@@ -88,7 +89,8 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     result : dict
         JSON for the delivery's history, such as ``{"status": 200}``.
     events : tuple of Event
-        Put into the outbox on their way to the log.
+        Put into the outbox on their way to the log.  Their ids are set then: the same for each
+        attempt, and such that no rule hears of what it has led to.
     job : Job, optional
         Queued.  The delivery keeps its place in its rule's concurrency and key until the job
         has ended.
@@ -153,6 +155,18 @@ class Performer(ABC):
         Called when a rule is saved, with templates unfilled: an address that is not allowed,
         a station or a function that does not exist.
         """
+
+
+class RecipesOnly(Performer):
+    """Performs nothing: for a lake whose rules only run recipes."""
+
+    def perform(self, delivery: Delivery, events: Sequence[Event]) -> Performed:
+        """Refuse."""
+        raise Refused("This lake's rules can only run recipes.")
+
+    def check(self, action: Action, *, owner: str) -> None:
+        """Refuse whatever is no recipe."""
+        raise BadRequest("This lake's rules can only run recipes.", field="action")
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):

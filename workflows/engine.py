@@ -22,18 +22,20 @@ from ..catalogs.events.event import Event
 from ..catalogs.events.log import EventLog
 from ..catalogs.outbox import OutboxRelay
 from ..catalogs.sqlite import open_database
+from .deliveries import Performer, RecipesOnly
+from .dispatcher import Dispatcher
 from .driver import Driver, Stopped
 from .executor import Executor
 from .follower import Follower
-from .jobs import Job, Schedule
+from .jobs import JOBS_OF_A_USER, Job, Schedule
 from .ledger import Ledger
+from .pools import Limits
 from .recipes import Shelf
-from .rules.matching import job_id
+from .rules.naming import job_id
 
 logger = logging.getLogger(__name__)
 
 QUEUE = "jobs"
-JOBS_OF_A_USER = 2
 # When one of a user's jobs ends, his next one begins within this time.
 POLL_SECONDS = 0.5
 CLOCK_SECONDS = 1.0
@@ -65,6 +67,10 @@ class Engine:
         A user's hub groups.
     silence : float, optional
         See :class:`boathouse.workflows.follower.Follower`.
+    performer : Performer, optional
+        Does what rules ask for that run no recipes.
+    limits : Limits, optional
+        How much rules do at once.
     """
 
     def __init__(
@@ -77,9 +83,12 @@ class Engine:
         state: Path,
         groups: Callable[[str], tuple[str, ...]] = lambda _user: (),
         silence: float = 0.5,
+        performer: Performer | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._ledger = ledger
         self._log = log
+        self.groups = groups
         self._executor = executor
         self._state = state
         self._driver = Driver(ledger, shelf, executor)
@@ -87,7 +96,10 @@ class Engine:
         self._enqueued = 0
         self._lock = -1
         self._stopping = threading.Event()
-        self._follower = Follower(ledger, log, groups=groups, silence=silence)
+        self.dispatcher = Dispatcher(ledger, performer or RecipesOnly(), limits=limits, alone=True)
+        self._follower = Follower(
+            ledger, log, groups=groups, silence=silence, hand=self.dispatcher.hand
+        )
         self._relay = OutboxRelay(self._announce, failures=(Unavailable, sqlite3.Error))
         self._house = threading.Thread(target=self._keep_house, name="boathouse-jobs", daemon=True)
 
@@ -114,6 +126,7 @@ class Engine:
             os.close(self._lock)
             raise
         self._house.start()
+        self.dispatcher.start()
         self._follower.start()
         # Before the interpreter waits for the threads of running workflows at its exit.
         threading._register_atexit(self.stop)  # pyright: ignore[reportAttributeAccessIssue]
@@ -126,6 +139,7 @@ class Engine:
         self._stopping.set()
         self._driver.stop()
         self._follower.stop()
+        self.dispatcher.stop()
         self._house.join(timeout=2.0)
         self._relay.close()
         deadline = time.monotonic() + 2.0
@@ -194,6 +208,7 @@ class Engine:
         while not self._stopping.is_set():
             version = self._ledger.version
             self._relay.wake()
+            self.dispatcher.wake()
             try:
                 for number, job in self._ledger.open_jobs(after=self._enqueued):
                     self._enqueue(job)

@@ -8,6 +8,8 @@ from .rules.model import Rule as Rule  # where it was before there was more than
 
 # The states of OGC API - Processes.
 State = Literal["accepted", "running", "successful", "failed", "dismissed"]
+# How many jobs of one user run at once.
+JOBS_OF_A_USER = 2
 ENDED: frozenset[str] = frozenset({"successful", "failed", "dismissed"})
 
 

@@ -12,7 +12,9 @@ from ..catalogs.access import PRIVATE
 from ..catalogs.errors import NotFound
 from ..catalogs.events.event import JOB_CHANGED, Event
 from ..catalogs.times import now_text
-from .book import Book
+from .deliveries import Delivery
+from .delivery_book import Looked
+from .history import History
 from .jobs import Job
 
 # How long a worker may be silent before its attempt counts as lost, in seconds.
@@ -54,7 +56,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     losses: int
 
 
-class Ledger(Book):
+class Ledger(History):
     """Jobs and their attempts, rules, schedules, and the events that tell of jobs.
 
     Each write is one transaction that is on disk when the method returns.  Every change of a
@@ -85,9 +87,8 @@ class Ledger(Book):
         lease: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(path, SCHEMA)
+        super().__init__(path, SCHEMA, clock)
         self._lease = lease
-        self._clock = clock
 
     # Jobs.
 
@@ -98,7 +99,7 @@ class Ledger(Book):
             return self.job(job.id)
 
     def dispatch(self, cursor: int, jobs: Iterable[Job]) -> None:
-        """Store the jobs that an event asked for and that it was looked at, at once.
+        """Store jobs and that an event was looked at, at once.
 
         Parameters
         ----------
@@ -110,7 +111,11 @@ class Ledger(Book):
         with self._write():
             for job in jobs:
                 self._insert(job)
-            self._database.execute("insert or replace into place values('cursor', ?)", (cursor,))
+            self.look_at(Looked(cursor=cursor))
+
+    def made_by(self, id: str) -> Job | Delivery | None:
+        """The job or the delivery of this id, whichever a rule has made."""
+        return self.find(id) or self.find_delivery(id)
 
     def find(self, id: str) -> Job | None:
         """One job, or None."""
@@ -311,7 +316,7 @@ class Ledger(Book):
             owner=job.owner,
             access=PRIVATE,
         )
-        self._database.execute("insert into outbox(body) values(?)", (msgspec.json.encode(event),))
+        self.announce([event])
 
 
 def _is_current(now: Attempt, attempt: int) -> bool:

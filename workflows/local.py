@@ -2,36 +2,36 @@
 
 import threading
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from ..catalogs.access import PRIVATE, Reader
-from ..catalogs.errors import BadParameter, Conflict, NotFound, PlanExceeded
+from ..catalogs.errors import BadParameter, NotFound, PlanExceeded
 from ..catalogs.events.log import EventLog
 from ..catalogs.lake import Lake
 from ..catalogs.times import now_text
-from .automation import Automation
+from .deliveries import Performer, RecipesOnly
 from .engine import Engine
 from .executor import LocalExecutor
-from .jobs import Job, Recipe, Rule, Schedule
+from .functions import FunctionStore
+from .jobs import Job, Recipe, Schedule
 from .ledger import Ledger
+from .local_rules import LocalRules, visible
 from .recipes import Shelf
-from .rules.matching import check_rule, job_id
-from .rules.model import NotebookAction
+from .rules.checks import Fields
+from .rules.naming import job_id
 from .schedules import check_cron, next_time
 
 LARGEST_PARAMETERS = 500_000
 # A queue that is longer than this will hardly be what its owner wants.
 OPEN_JOBS_OF_A_USER = 1000
 
-Named = TypeVar("Named", Rule, Schedule)
-
 _opened: "dict[Path, LocalAutomation]" = {}
 _opening = threading.Lock()
 
 
-class LocalAutomation(Automation):
+class LocalAutomation(LocalRules):
     """What the hub's service serves, and what a lake without a hub uses directly.
 
     Parameters
@@ -48,6 +48,12 @@ class LocalAutomation(Automation):
         The lake's folder.
     user : str
         Who "myself" is when no reader is given.
+    performer : Performer, optional
+        That of the engine; by default rules only run recipes.
+    functions : FunctionStore, optional
+        The deployed functions; by default a file beside the ledger.
+    fields : callable, optional
+        The fields of a type of events, by its schema.
     """
 
     def __init__(
@@ -59,13 +65,23 @@ class LocalAutomation(Automation):
         log: EventLog,
         root: Path,
         user: str,
+        performer: Performer | None = None,
+        functions: FunctionStore | None = None,
+        fields: Fields = lambda _type: None,
     ) -> None:
-        self._ledger = ledger
+        super().__init__(
+            ledger,
+            log=log,
+            user=user,
+            functions=functions or FunctionStore(ledger.path.with_name("functions.sqlite")),
+            performer=performer or RecipesOnly(),
+            groups=engine.groups,
+            fields=fields,
+            wake=engine.dispatcher.wake,
+        )
         self._engine = engine
         self._shelf = shelf
-        self._log = log
         self._root = root
-        self._user = user
         self._starting = threading.Lock()
         self._started = False
         self.closed = False
@@ -85,6 +101,7 @@ class LocalAutomation(Automation):
                 self._started = False
             self.closed = True
             self._ledger.close()
+            self._functions.close()
 
     def recipes(self) -> list[Recipe]:
         """The recipes that can be run."""
@@ -140,30 +157,6 @@ class LocalAutomation(Automation):
             raise NotFound(f"Job {id!r} has executed nothing yet.", field="id")
         return path.read_bytes()
 
-    def save_rule(self, rule: Rule, *, reader: Reader | None = None) -> Rule:
-        """Check and store a rule; it sees events that come after this call."""
-        check_rule(rule)
-        rule = msgspec.structs.replace(
-            rule,
-            owner=self._owner(reader, rule.owner),
-            action=NotebookAction(
-                recipe=rule.recipe, parameters=self._check(rule.recipe, rule.parameters)
-            ),
-            cursor=self._log.last(),
-            created=now_text(),
-        )
-        self.start()
-        self._ledger.keep(rule)
-        return rule
-
-    def rules(self, *, reader: Reader | None = None) -> list[Rule]:
-        """Visible rules, by name."""
-        return _visible(self._ledger.rules(), reader)
-
-    def delete_rule(self, name: str, *, reader: Reader | None = None) -> None:
-        """Withdraw a rule; running jobs end in peace."""
-        self._ledger.drop(self._named(self._ledger.rules(), name, reader))
-
     def save_schedule(self, schedule: Schedule, *, reader: Reader | None = None) -> Schedule:
         """Check and store a schedule."""
         check_cron(schedule.name, schedule.cron)
@@ -180,7 +173,7 @@ class LocalAutomation(Automation):
 
     def schedules(self, *, reader: Reader | None = None) -> list[Schedule]:
         """Visible schedules, by name."""
-        return [_with_next(each) for each in _visible(self._ledger.kept(Schedule), reader)]
+        return [_with_next(each) for each in visible(self._ledger.kept(Schedule), reader)]
 
     def delete_schedule(self, name: str, *, reader: Reader | None = None) -> None:
         """Withdraw a schedule."""
@@ -203,14 +196,10 @@ class LocalAutomation(Automation):
         """Say that the attempt ended; False when it was overtaken."""
         return self._ledger.finish(id, attempt, error=error, results=results)
 
-    def _owner(self, reader: Reader | None, wanted: str = "") -> str:
-        """In whose name a new thing is: the reader's, unless he may speak for others."""
-        if reader is None:
-            return self._user
-        return wanted if reader.admin and wanted else reader.name
-
-    def _check(self, recipe: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        checked = self._shelf.check(recipe, parameters)
+    def _check(
+        self, recipe: str, parameters: dict[str, Any], *, later: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        checked = self._shelf.check(recipe, parameters, later=later)
         for name, value in checked.items():
             if len(msgspec.json.encode(value)) > LARGEST_PARAMETERS:
                 raise BadParameter(
@@ -219,16 +208,6 @@ class LocalAutomation(Automation):
                     field=name,
                 )
         return checked
-
-    def _named(self, things: list[Named], name: str, reader: Reader | None) -> Named:
-        found = [each for each in _visible(things, reader) if each.name == name]
-        mine = [each for each in found if each.owner == self._owner(reader)]
-        if not found:
-            raise NotFound(f"You have no {name!r}.", field="name")
-        if not mine and len(found) > 1:
-            owners = ", ".join(each.owner for each in found)
-            raise Conflict(f"There are several {name!r}, of {owners}.", field="name")
-        return (mine or found)[0]
 
 
 def open_automation(lake: Lake, *, shelf: Shelf | None = None) -> LocalAutomation:
@@ -262,10 +241,6 @@ def _open(lake: Lake, shelf: Shelf) -> LocalAutomation:
     return LocalAutomation(
         ledger, engine, shelf=shelf, log=lake.log, root=lake.root, user=lake.user
     )
-
-
-def _visible(things: list[Named], reader: Reader | None) -> list[Named]:
-    return [each for each in things if reader is None or reader.may_see(each.owner, PRIVATE)]
 
 
 def _with_next(schedule: Schedule) -> Schedule:

@@ -5,7 +5,7 @@ import io
 import math
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ class Shelf:
         """A recipe's notebook as JSON text; raises ``NotFound``."""
         return self._path(name).read_text("utf-8")
 
-    def check(self, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def check(
+        self, name: str, parameters: Mapping[str, Any], *, later: Collection[str] = ()
+    ) -> dict[str, Any]:
         """The parameters as JSON values of the recipe's types.
 
         Parameters
@@ -78,6 +80,8 @@ class Shelf:
             The recipe.
         parameters : mapping
             Values by name; a shape, or anything else with ``to_dict()``, becomes a dict.
+        later : collection of str, optional
+            Those whose values come later: only their names are checked.
 
         Returns
         -------
@@ -105,7 +109,9 @@ class Shelf:
                     field=wanted,
                 )
         return {
-            each: _converted(name, each, value, recipe.parameters[each]["type"])
+            each: value
+            if each in later
+            else _converted(name, each, value, recipe.parameters[each]["type"])
             for each, value in parameters.items()
         }
 

@@ -1,6 +1,6 @@
 """Automation through the hub's service."""
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -10,7 +10,10 @@ from ..catalogs.access import Reader
 from ..catalogs.http import call
 from ..catalogs.lake import Connection
 from .automation import Automation
-from .jobs import Job, Recipe, Rule, Schedule
+from .deliveries import Delivery, DeliveryState, DryRun
+from .functions import DeployedFunction
+from .jobs import Job, Recipe, Schedule
+from .rules.model import Rule
 
 
 class HttpAutomation(Automation):
@@ -73,9 +76,60 @@ class HttpAutomation(Automation):
         """The user's rules, by name."""
         return self._ask("GET", "rules", list[Rule])
 
+    def rule_versions(self, name: str, *, reader: Reader | None = None) -> list[Rule]:
+        """All versions of a rule, newest first, also when it was withdrawn."""
+        return self._ask("GET", _path("rules", name, "versions"), list[Rule])
+
     def delete_rule(self, name: str, *, reader: Reader | None = None) -> None:
-        """Withdraw a rule; running jobs end in peace."""
+        """Withdraw a rule and its waiting deliveries; what runs ends in peace."""
         call(self._connection, "automation", "DELETE", _path("rules", name))
+
+    def pause_rule(self, name: str, paused: bool = True, *, reader: Reader | None = None) -> Rule:
+        """Let a rule rest, or go on; events that come meanwhile are passed over."""
+        return self._ask("PUT", _path("rules", name, "paused"), Rule, {"paused": paused})
+
+    def dry_run(
+        self, rule: Rule, *, since: str = "", limit: int = 100, reader: Reader | None = None
+    ) -> list[DryRun]:
+        """What a rule, saved or not, would have done on the events that the log keeps."""
+        body = {"rule": rule, "since": since, "limit": limit}
+        return self._ask("POST", "dry-runs", list[DryRun], body)
+
+    def replay_rule(
+        self, name: str, *, since: str = "", again: bool = False, reader: Reader | None = None
+    ) -> int:
+        """Deliver events of the past to a rule; returns how many deliveries were made."""
+        body = {"since": since, "again": again}
+        return self._ask("POST", _path("rules", name, "replay"), dict[str, int], body)["made"]
+
+    def deliveries(
+        self,
+        rule: str = "",
+        *,
+        state: DeliveryState | Literal[""] = "",
+        limit: int = 50,
+        before: int = 0,
+        reader: Reader | None = None,
+    ) -> list[Delivery]:
+        """What the user's rules did and will do, newest first."""
+        params = {"rule": rule, "state": state, "limit": limit, "before": before}
+        return self._ask("GET", "deliveries", list[Delivery], params=params)
+
+    def retry_delivery(self, id: str, *, reader: Reader | None = None) -> Delivery:
+        """Let a dead letter be tried again, with all its attempts."""
+        return self._ask("POST", _path("deliveries", id, "retry"), Delivery)
+
+    def save_function(self, function: DeployedFunction, *, reader: Reader | None = None) -> str:
+        """Keep a function for rules of its owner; returns its digest."""
+        return self._ask("POST", "functions", dict[str, str], function)["digest"]
+
+    def functions(self, *, reader: Reader | None = None) -> list[DeployedFunction]:
+        """The user's deployed functions without their code, by name."""
+        return self._ask("GET", "functions", list[DeployedFunction])
+
+    def delete_function(self, name: str, *, reader: Reader | None = None) -> None:
+        """Withdraw a deployed function: it runs no more."""
+        call(self._connection, "automation", "DELETE", _path("functions", name))
 
     def save_schedule(self, schedule: Schedule, *, reader: Reader | None = None) -> Schedule:
         """Check and store a schedule."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from croniter import croniter
 
 from ..catalogs.errors import BadRequest
-from .rules.matching import check_name
+from .rules.naming import check_name
 
 EXAMPLE = "0 6 * * *"
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from ...catalogs.events.remote import HttpEventLog
 from ...catalogs.lake import Connection
 from ...workflows.engine import Engine
-from ...workflows.jobs import Job, Rule, Schedule
+from ...workflows.jobs import Job, Schedule
 from ...workflows.ledger import Ledger
 from ...workflows.local import LocalAutomation
 from ...workflows.recipes import Shelf
@@ -30,6 +30,7 @@ from .application import (
     serve,
     service_application,
 )
+from .automation_rules import RuleRoutes
 from .clusters import HubExecutor, HubUsers
 
 MOST_JOBS = 1000
@@ -94,12 +95,10 @@ class AutomationService:
             Route("/jobs/{id}/claim", self.claim, methods=["POST"]),
             Route("/jobs/{id}/progress", self.progress, methods=["PUT"]),
             Route("/jobs/{id}/finish", self.finish, methods=["POST"]),
-            Route("/rules", self.rules),
-            Route("/rules", self.save_rule, methods=["POST"]),
-            Route("/rules/{name}", self.delete_rule, methods=["DELETE"]),
             Route("/schedules", self.schedules),
             Route("/schedules", self.save_schedule, methods=["POST"]),
             Route("/schedules/{name}", self.delete_schedule, methods=["DELETE"]),
+            *RuleRoutes(self._automation).routes(),
         ]
 
     async def recipes(self, request: Request) -> Response:
@@ -155,21 +154,6 @@ class AutomationService:
             lambda job: self._automation.finish(
                 job.id, body.attempt, error=body.error, results=body.results
             ),
-        )
-
-    async def rules(self, request: Request) -> Response:
-        """``GET rules``."""
-        return await self._answer(request, self._automation.rules)
-
-    async def save_rule(self, request: Request) -> Response:
-        """``POST rules``."""
-        rule = await body_as(request, Rule)
-        return await self._answer(request, self._automation.save_rule, rule)
-
-    async def delete_rule(self, request: Request) -> Response:
-        """``DELETE rules/{name}``."""
-        return await self._answer(
-            request, self._automation.delete_rule, request.path_params["name"]
         )
 
     async def schedules(self, request: Request) -> Response:

@@ -14,8 +14,11 @@ from boathouse.workflows.follower import Follower
 from boathouse.workflows.jobs import Job
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.local import LocalAutomation
-from boathouse.workflows.rules.matching import check_rule, comes_from, fill, job_for, matches
+from boathouse.workflows.rules.checks import check_rule
+from boathouse.workflows.rules.matching import comes_from, matches
 from boathouse.workflows.rules.model import NotebookAction, Rule
+from boathouse.workflows.rules.owing import job_for, owed_for
+from boathouse.workflows.rules.templates import fill
 
 from .conftest import until
 
@@ -78,13 +81,13 @@ def test_members_of_a_group_have_rules_on_its_events() -> None:
 
 
 def test_one_event_has_one_job_for_ever() -> None:
-    first = job_for(rule(), event())
-    assert first.id == job_for(rule(), event(sequence=99)).id
+    first = job_for(owed_for(rule(), [event()]).delivery)
+    assert first.id == job_for(owed_for(rule(), [event(sequence=99)]).delivery).id
     others = [
-        job_for(rule(), event(id="s1-i2")),
-        job_for(rule(), event(source="/collections/air")),
-        job_for(rule(name="other"), event()),
-        job_for(rule(owner="bob"), event()),
+        job_for(owed_for(rule(), [event(id="s1-i2")]).delivery),
+        job_for(owed_for(rule(), [event(source="/collections/air")]).delivery),
+        job_for(owed_for(rule(name="other"), [event()]).delivery),
+        job_for(owed_for(rule(owner="bob"), [event()]).delivery),
     ]
     assert len({first.id, *(each.id for each in others)}) == 5
     assert (first.owner, first.rule, first.event) == ("ann", "r", 5)
@@ -186,4 +189,6 @@ def test_rules_belong_to_who_saves_them(automation: LocalAutomation) -> None:
         automation.delete_rule("r", reader=bob)
     (left,) = automation.rules()
     assert left.owner == "ann"
-    assert left == msgspec.structs.replace(rule(), created=left.created, cursor=left.cursor)
+    assert left == msgspec.structs.replace(
+        rule(), created=left.created, cursor=left.cursor, version=1
+    )
