@@ -7,6 +7,8 @@ BOATHOUSE_PORT            the public port (default 8000)
 BOATHOUSE_SERVICES        comma list of the services to start (default: all)
 BOATHOUSE_REPLAY          empty: no replay clock
 BOATHOUSE_REPLAY_SECONDS  seconds between the steps of the demo's replay clock
+BOATHOUSE_OBSERVATIONS    a postgresql:// URL of the observations (default: a file of the lake)
+BOATHOUSE_COMPACTION_SECONDS  seconds between two compactions of observations into cubes
 BOATHOUSE_CLUSTER_IDLE    seconds after which an idle Dask cluster ends
 BOATHOUSE_SERVER_IDLE     seconds after which an idle server ends
 BOATHOUSE_EVENTS          the event log's engine (default: a file in the lake; see the service)
@@ -99,7 +101,15 @@ KERNEL = {
 # What every user may reach, and what the token in his kernel may.
 SERVICES_OF_USERS = [
     f"access:services!service={name}"
-    for name in ("events", "catalog", "automation", "extract", "dashboard", "dask-gateway")
+    for name in (
+        "events",
+        "catalog",
+        "automation",
+        "extract",
+        "observations",
+        "dashboard",
+        "dask-gateway",
+    )
 ]
 ABOUT_MYSELF = ["read:users:name!user", "read:users:groups!user"]
 
@@ -165,6 +175,17 @@ SERVICES = [
     ),
     # Has no rights of its own: it asks the catalog and automation with the asker's token.
     service("extract", "-m", "boathouse.hub.services.extract", part="extract"),
+    service(
+        "observations",
+        "-m",
+        "boathouse.hub.services.observations",
+        part="observations",
+        environment={
+            name: os.environ[name]
+            for name in ("BOATHOUSE_OBSERVATIONS", "BOATHOUSE_COMPACTION_SECONDS")
+            if name in os.environ
+        },
+    ),
     service("replay", "-m", "boathouse.hub.services.replay"),
     service(
         "dashboard",
@@ -210,7 +231,10 @@ c.JupyterHub.services = [
 # --- What each may do --------------------------------------------------------------------
 running = {each["name"] for each in c.JupyterHub.services}
 LAKE_SERVICES = [
-    *(f"access:services!service={name}" for name in ("events", "catalog", "automation")),
+    *(
+        f"access:services!service={name}"
+        for name in ("events", "catalog", "automation", "observations")
+    ),
     PUBLISH,
 ]
 ROLES_OF_SERVICES = {
@@ -224,6 +248,8 @@ ROLES_OF_SERVICES = {
         *LAKE_SERVICES,
     ],
     "catalog": LAKE_SERVICES,
+    # Records cubes in the name of their networks' owners, and tells of what came in.
+    "observations": LAKE_SERVICES,
     # Posts to webhooks what their owners may see, also while they are away.
     "events": ["read:users:name", "read:users:groups", "read:services:name"],
     "replay": LAKE_SERVICES,

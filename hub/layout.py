@@ -25,6 +25,7 @@ PARTS = (
     "catalog",
     "automation",
     "extract",
+    "observations",
     "dashboard",
 )
 

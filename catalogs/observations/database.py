@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -138,7 +139,7 @@ def _sqlite_engine(path: Path, begin: str) -> sa.Engine:
         max_overflow=-1,
     )
 
-    @sa.event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin_transaction(  # pyright: ignore[reportUnusedFunction]
         connection: sa.Connection,
     ) -> None:

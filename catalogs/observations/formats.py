@@ -5,7 +5,6 @@ A body becomes readings, or a refusal that names the row, counted from 1, and th
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -186,8 +185,3 @@ def _text(body: bytes) -> str:
     except UnicodeDecodeError as error:
         row = body[: error.start].count(b"\n")
         raise BadRequest(f"Row {row}: it is not UTF-8.", field=f"rows.{row}") from error
-
-
-def rows_of(values: Sequence[Any]) -> bytes:
-    """The body that ``decode`` reads, of rows that can be written as JSON."""
-    return msgspec.json.encode(values)

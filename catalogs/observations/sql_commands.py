@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from ..access import PRIVATE, Reader
 from ..errors import BadRequest, Conflict, Forbidden, NotFound
@@ -262,7 +263,7 @@ class SqlCommandQueue(CommandQueue):
 
         try:
             queued = self._database.write(change)
-        except sa.exc.IntegrityError:
+        except IntegrityError:
             # Somebody else used the key between our look and our writing.
             queued = self._database.write(change)
         self._outbox.wake()
@@ -335,7 +336,7 @@ class SqlCommandQueue(CommandQueue):
     def _station(self, command: Command) -> Station:
         return self._register.station(command.station)
 
-    def _locked(self, statement: "sa.Select[Any]") -> "sa.Select[Any]":
+    def _locked(self, statement: Any) -> Any:
         return statement.with_for_update() if self._database.kind == POSTGRESQL else statement
 
     def _now(self) -> int:

@@ -64,10 +64,13 @@ class SqlObservations(Observations):
         self.database = Database(place)
         self._register = Register(self.database, taken)
         self.outbox = SqlOutbox(self.database, log)
-        self.commands: SqlCommandQueue = SqlCommandQueue(
-            self.database, self._register, self.outbox, clock
-        )
+        self._commands = SqlCommandQueue(self.database, self._register, self.outbox, clock)
         self._clock = clock
+
+    @property
+    def commands(self) -> SqlCommandQueue:
+        """The queues of commands to the stations."""
+        return self._commands
 
     def save_network(self, network: Network, *, reader: Reader | None = None) -> Network:
         """Store a network, or change what is said about it."""

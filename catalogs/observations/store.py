@@ -16,7 +16,10 @@ class Observations(ABC):
     may see.  What a reader may not see is :class:`~boathouse.catalogs.errors.NotFound`.
     """
 
-    commands: CommandQueue
+    @property
+    @abstractmethod
+    def commands(self) -> CommandQueue:
+        """The queues of commands to the stations."""
 
     @abstractmethod
     def save_network(self, network: Network, *, reader: Reader | None = None) -> Network:
