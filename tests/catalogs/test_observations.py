@@ -1,17 +1,27 @@
 """Observations in SQLite: each once, corrections beside what they correct, one transaction with
 their event, to each what they may see."""
 
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from boathouse.catalogs.access import Reader
-from boathouse.catalogs.errors import BadRequest, Conflict, Forbidden, NotFound
+from boathouse.catalogs.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from boathouse.catalogs.events.sqlite import SqliteEventLog
 from boathouse.catalogs.observations.instants import instant
 from boathouse.catalogs.observations.observation import Query, Reading, Receipt
+from boathouse.catalogs.observations.sql_commands import SqlCommandQueue
 from boathouse.catalogs.observations.sql_store import SqlObservations
 from boathouse.catalogs.observations.stations import Network, Station, Variable
 
@@ -49,17 +59,64 @@ def log(tmp_path: Path) -> Iterator[SqliteEventLog]:
     opened.close()
 
 
+def postgresql_program(name: str) -> Path | None:
+    """A program of the PostgreSQL server; Debian keeps them beside PATH."""
+    found = [*map(Path, filter(None, [shutil.which(name)]))]
+    return next(iter([*found, *sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))]), None)
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL server; it refuses to run as root, so nobody runs it."""
+    initdb, pg_ctl = postgresql_program("initdb"), postgresql_program("pg_ctl")
+    if initdb is None or pg_ctl is None:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    account = {}
+    if os.geteuid() == 0:
+        shutil.chown(folder, "nobody")
+        account = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+    data = folder / "data"
+
+    def run(*words: object) -> None:
+        subprocess.run(
+            [*map(str, words)], check=True, stdout=subprocess.DEVNULL, cwd=folder, **account
+        )
+
+    run(initdb, "-D", data, "-U", "boathouse", "-A", "trust", "-E", "UTF8", "--no-sync")
+    options = f"-c listen_addresses= -c fsync=off -k {folder}"
+    run(pg_ctl, "-D", data, "-w", "-o", options, "-l", folder / "log", "start")
+    yield f"postgresql://boathouse@/postgres?host={folder}"
+    run(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the observations are kept: a new file, or a new schema of the server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "observations.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    schema = f"s{uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create schema {schema}")
+    return f"{url}&options=-csearch_path%3D{schema}"
+
+
 @pytest.fixture
-def observations(tmp_path: Path, log: SqliteEventLog) -> Iterator[SqlObservations]:
-    opened = SqlObservations(tmp_path / "observations.sqlite", log=log)
+def observations(place: str, log: SqliteEventLog) -> Iterator[SqlObservations]:
+    opened = SqlObservations(place, log=log)
     opened.register([station()])
     yield opened
     opened.close()
 
 
-def test_the_file_is_for_its_owner_only(observations: SqlObservations, tmp_path: Path) -> None:
+def test_the_file_is_for_its_owner_only(tmp_path: Path, log: SqliteEventLog) -> None:
+    opened = SqlObservations(tmp_path / "observations.sqlite", log=log)
+    assert len(list(tmp_path.glob("observations.sqlite*"))) > 1
     for path in tmp_path.glob("observations.sqlite*"):
         assert path.stat().st_mode & 0o777 == 0o600
+    opened.close()
 
 
 def test_a_redelivered_batch_adds_nothing_and_says_so(
@@ -255,3 +312,88 @@ def test_a_wrong_station_is_refused_by_field(
     with pytest.raises(BadRequest) as caught:
         observations.register([station(**{"id": "x", **wrong})])
     assert caught.value.field == field
+
+
+def test_writers_that_cross_store_each_value_once(
+    place: str, observations: SqlObservations, log: SqliteEventLog
+) -> None:
+    observations.register([station(f"s{n}") for n in range(4)])
+    other = SqlObservations(place, log=log)
+    batches = [
+        [reading(float(n), NOON + n * HOUR, f"s{(n + turn) % 4}") for n in range(40)]
+        for turn in range(4)
+    ]
+    receipts: list[Receipt] = []
+
+    def send(to: SqlObservations, order: int) -> None:
+        receipts.extend(to.add(batch[::order]) for batch in batches[::order])
+
+    threads = [
+        threading.Thread(target=send, args=(to, order))
+        for to in (observations, other)
+        for order in (1, -1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    other.close()
+    assert len(receipts) == 16
+    assert sum(receipt.stored for receipt in receipts) == 160
+    assert sum(receipt.known for receipt in receipts) == 480
+    assert len(observations.find(Query()).rows) == 160
+
+
+def test_a_command_is_accepted_by_one_process_only(
+    place: str, observations: SqlObservations, log: SqliteEventLog
+) -> None:
+    observations.register([station("imager", commands={"expose": {}})])
+    other = SqlObservations(place, log=log)
+    sent = observations.commands.enqueue("imager", "expose", {"seconds": 3}, key="k")
+    assert other.commands.enqueue("imager", "expose", {"seconds": 3}, key="k").id == sent.id
+    won: list[str] = []
+
+    def accept(queue: SqlCommandQueue, name: str) -> None:
+        with contextlib.suppress(Conflict):
+            won.append(queue.acknowledge(sent.id, "accepted", by=name).by)
+
+    threads = [
+        threading.Thread(target=accept, args=(each.commands, f"process-{n}"))
+        for n, each in enumerate([observations, other] * 3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    other.close()
+    assert len(won) == 1
+    assert observations.commands.command(sent.id).by == won[0]
+
+
+def test_a_command_that_nobody_fetched_in_time_is_not_begun(
+    tmp_path: Path, log: SqliteEventLog
+) -> None:
+    now = [1_700_000_000.0]
+    opened = SqlObservations(tmp_path / "o.sqlite", log=log, clock=lambda: now[0])
+    opened.register([station("imager", commands={"expose": {}})])
+    late = opened.commands.enqueue("imager", "expose", expires=10)
+    begun = opened.commands.enqueue("imager", "expose", expires=10)
+    opened.commands.acknowledge(begun.id, "accepted")
+    now[0] += 11
+    assert opened.commands.poll("imager") == []
+    with pytest.raises(Conflict, match="expired"):
+        opened.commands.acknowledge(late.id, "accepted")
+    assert opened.commands.acknowledge(begun.id, "failed", error="cloud").error == "cloud"
+    assert [each.state for each in opened.commands.commands()] == ["failed", "expired"]
+    assert opened.outbox.wake(wait=10)
+    types = [event.type for event in log.read()]
+    assert types.count("org.boathouse.command.expired") == 1
+    opened.close()
+
+
+def test_another_kind_of_database_is_refused(log: SqliteEventLog) -> None:
+    with pytest.raises(BadRequest) as caught:
+        SqlObservations("mysql://somewhere/db", log=log)
+    assert caught.value.field == "place"
+    with pytest.raises(Unavailable):
+        SqlObservations("postgresql://nobody@127.0.0.1:1/none", log=log)
