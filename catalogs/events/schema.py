@@ -25,6 +25,20 @@ _POLICY = "policy.yaml"
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML as Aviso's server reads it: NO is Norway, and a date is a text."""
+
+    yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if not pair[0].endswith((":bool", ":timestamp"))]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true|false|True|False|TRUE|FALSE"), list("tTfF")
+)
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How strict the registry is.
 
@@ -304,7 +318,9 @@ def _text_of(type_: str, document: Mapping[str, Any]) -> str:
 def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
-        return msgspec.json.decode(text) if path.suffix == ".json" else yaml.safe_load(text)
+        if path.suffix == ".json":
+            return msgspec.json.decode(text)
+        return yaml.load(text, Loader=_Yaml)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path.name} cannot be read: {error}.", field="schema") from error
 

@@ -21,7 +21,7 @@ notification_schema:
     identifier:
       class: {type: StringHandler, max_length: 2, required: true}
       expver: {type: ExpverHandler, default: "0001", required: false}
-      domain: {type: EnumHandler, values: [g, Europe], required: false}
+      domain: {type: EnumHandler, values: [g, Europe, NO], required: false}
       date: {type: DateHandler, canonical_format: "%Y%m%d", required: false}
       time: {type: TimeHandler, required: false}
       step: {type: IntHandler, range: [0, 100000], required: false, description: hours}
@@ -102,7 +102,7 @@ def test_a_polygon_gives_the_bounding_box_and_dots_are_encoded(registry: SchemaR
         ({"class": ...}, "class", "is missing"),
         ({"class": None}, "class", "not null"),
         ({"class": ["od"]}, "class", "not a list"),
-        ({"domain": "x"}, "domain", "one of g, Europe"),
+        ({"domain": "x"}, "domain", "one of g, Europe, NO"),
         ({"date": "2026-02-30"}, "date", "must be a day"),
         ({"date": "202607 6"}, "date", "must be a day"),
         ({"time": "2460"}, "time", "from 00:00 to 23:59"),
