@@ -16,8 +16,8 @@ from ..access import Reader
 from ..errors import BoathouseError, StorageFull, Unavailable
 from ..sqlite import open_database
 from .event import Event, EventFilter, moment
-from .log import EventLog
-from .table import SCHEMA, Entry, Stored, entry_of, insert, last, select
+from .log import LogEngine, Stored, Subscription
+from .table import SCHEMA, Entry, entry_of, insert, last, select
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +28,12 @@ POLL_SECONDS = 0.05
 PAGE = 1000
 
 
-class Subscription(NamedTuple):
-    """What :meth:`SqliteEventLog.subscribe` returns: call ``cancel`` to end it."""
-
-    after: int
-    cancel: Callable[[], None]
-
-
 class _Append(NamedTuple):
     entries: list[Entry]
     answer: "Future[list[int]]"
 
 
-class SqliteEventLog(EventLog):
+class SqliteEventLog(LogEngine):
     """An event log in a SQLite file in WAL mode that is synced before each answer.
 
     One thread writes; appends that arrive while it syncs share the next sync.

@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from ..access import PUBLIC, Reader
 from .event import Event, EventFilter, moment
+from .log import Stored
 from .wire import encode_event
 
 # Rows are never deleted, so numbers are never used twice; AUTOINCREMENT would only spend
@@ -35,28 +34,8 @@ _INSERT = """
 INSERT INTO events(source, id, type, collection, owner, access, body, moment, newest)
 VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(source, id) DO NOTHING
 """
-_COLUMNS = "sequence, type, collection, moment, owner, access, body"
+_COLUMNS = "sequence, type, collection, moment, owner, access, body, 0"
 _BEFORE_ALL_TIMES = -(2**62)
-
-
-class Stored(NamedTuple):
-    """An event as it lies in the log: what filters need, and its JSON without the number."""
-
-    sequence: int
-    type: str
-    collection: str
-    moment: int
-    owner: str
-    access: str
-    body: bytes
-
-    def json(self) -> bytes:
-        """The event as CloudEvents JSON, with its sequence number."""
-        return b'%b,"sequence":%d}' % (self.body[:-1], self.sequence)
-
-    def event(self) -> Event:
-        """The event itself."""
-        return msgspec.json.decode(self.json(), type=Event)
 
 
 class Entry(NamedTuple):

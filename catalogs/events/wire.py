@@ -7,14 +7,19 @@ from urllib.parse import unquote
 import msgspec
 
 from ..errors import BadEvent, from_decoding
-from .event import LARGEST_DATA, Event
+from .event import LARGEST_DATA, RESERVED, Event
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 EVENT_STREAM = "text/event-stream"
 
 # What a binary-mode header may set; the content type and the body give the rest.
-_HEADER_ATTRIBUTES = frozenset(Event.__struct_fields__) - {"data", "datacontenttype", "sequence"}
+_NOT_IN_HEADERS = frozenset({"data", "data_base64", "datacontenttype", "sequence", "extensions"})
+_ATTRIBUTES = RESERVED - {"extensions"}
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Event)
 
 
 def encode_event(event: Event) -> bytes:
@@ -26,10 +31,13 @@ def encode_event(event: Event) -> bytes:
         When the event is not valid, or its data is no JSON or too large.
     """
     event.validated()
-    if event.sequence:
-        event = msgspec.structs.replace(event, sequence=0)
+    extensions = event.extensions
+    if event.sequence or event.extensions:
+        event = msgspec.structs.replace(event, sequence=0, extensions={})
     try:
-        body = msgspec.json.encode(event)
+        body = _ENCODER.encode(event)
+        if extensions:
+            body = b"%b,%b" % (body[:-1], _ENCODER.encode(extensions)[1:])
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise BadEvent(f"data cannot be written as JSON: {error}.", field="data") from error
     if len(body) > LARGEST_DATA and len(msgspec.json.encode(event.data)) > LARGEST_DATA:
@@ -41,6 +49,30 @@ def encode_event(event: Event) -> bytes:
     return body
 
 
+def encode_numbered(event: Event) -> bytes:
+    """An event of a log as CloudEvents JSON, with its sequence number."""
+    return b'%b,"sequence":%d}' % (encode_event(event)[:-1], event.sequence)
+
+
+def decode_event(body: bytes) -> Event:
+    """An event that was written as CloudEvents JSON, other extensions kept.
+
+    Raises
+    ------
+    BadEvent
+        When it is none; ``field`` names the attribute.
+
+    Examples
+    --------
+    >>> decode_event(b'{"type":"a","source":"/","id":"1","colour":"red"}').extensions
+    {'colour': 'red'}
+    """
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _from_json(body, numbered=True)  # it has extensions: more slowly
+
+
 def encode_batch(events: Iterable[bytes]) -> bytes:
     """Encoded events as one CloudEvents batch."""
     return b"[%b]" % b",".join(events)
@@ -48,7 +80,10 @@ def encode_batch(events: Iterable[bytes]) -> bytes:
 
 def decode_batch(body: bytes) -> list[Event]:
     """The events of a CloudEvents batch that a log sent."""
-    return msgspec.json.decode(body, type=list[Event])
+    try:
+        return msgspec.json.decode(body, type=list[Event])
+    except msgspec.ValidationError:
+        return [decode_event(bytes(text)) for text in _texts(body)]
 
 
 def decode_request(headers: Mapping[str, str], body: bytes) -> list[Event]:
@@ -81,10 +116,7 @@ def decode_request(headers: Mapping[str, str], body: bytes) -> list[Event]:
     if media == STRUCTURED:
         return [_from_json(body)]
     if media == BATCH:
-        try:
-            texts = msgspec.json.decode(body, type=list[msgspec.Raw])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise from_decoding(error, BadEvent) from error
+        texts = _texts(body)
         return [
             _from_json(bytes(text), f"Event {n} of the batch: ") for n, text in enumerate(texts)
         ]
@@ -176,10 +208,17 @@ class StreamParser:
         return message
 
 
-def _from_json(body: bytes, place: str = "") -> Event:
+def _texts(body: bytes) -> list[msgspec.Raw]:
     try:
-        if b'"data_base64"' not in body:
-            return msgspec.json.decode(body, type=Event)
+        return msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise from_decoding(error, BadEvent) from error
+
+
+def _from_json(body: bytes, place: str = "", *, numbered: bool = False) -> Event:
+    try:
+        if not numbered and b'"data_base64"' not in body:
+            return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass  # look again, more slowly
     try:
@@ -193,19 +232,28 @@ def _from_json(body: bytes, place: str = "") -> Event:
         given = {
             name: value
             for name, value in attributes.items()
-            if name != "sequence" and (value is not None or name == "data")
+            if (numbered or name != "sequence") and (value is not None or name == "data")
         }
-        return msgspec.convert(given, type=Event)
+        return _of_attributes(given)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         mended = from_decoding(error, BadEvent)
         raise BadEvent(place + mended.detail, field=mended.field) from error
+
+
+def _of_attributes(given: dict[str, Any]) -> Event:
+    """What stands beside the known attributes are extensions."""
+    extensions = {name: given.pop(name) for name in [*given] if name not in _ATTRIBUTES}
+    inner = extensions.pop("extensions", None)
+    if isinstance(inner, dict):  # an event as msgspec writes it
+        extensions.update(inner)
+    return msgspec.convert({**given, "extensions": extensions}, type=Event)
 
 
 def _from_headers(headers: Mapping[str, str], media: str, body: bytes) -> Event:
     attributes: dict[str, Any] = {}
     for header, value in headers.items():
         name = header.removeprefix("ce-")
-        if name != header and name in _HEADER_ATTRIBUTES:
+        if name != header and name not in _NOT_IN_HEADERS:
             attributes[name] = unquote(value)
     for name in ("specversion", "type", "source", "id"):
         if name not in attributes:
@@ -214,7 +262,7 @@ def _from_headers(headers: Mapping[str, str], media: str, body: bytes) -> Event:
         attributes["datacontenttype"] = headers["content-type"]
     if body:
         attributes["data"] = _payload(media or "application/json", body)
-    return msgspec.convert(attributes, type=Event)
+    return _of_attributes(attributes)
 
 
 def _payload(media: str, body: bytes) -> Any:
