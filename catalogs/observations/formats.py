@@ -121,7 +121,7 @@ def _read_lines(body: bytes) -> Iterator[tuple[int, _Row]]:
 
 def _at_row(error: BadRequest, row: int = 1) -> BadRequest:
     """Say the row as people count it, from 1."""
-    field = error.field or ""
+    field = (error.field or "").replace("[...]", "")
     place = re.match(r"\[(\d+)\]\.?(.*)", field)
     if place:
         row, field = int(place[1]) + 1, place[2]

@@ -35,6 +35,8 @@ _UNITS = {
     "day": 86_400 * SECOND,
     "d": 86_400 * SECOND,
 }
+# Beyond every time that is one; larger numbers would not become whole ones.
+_FAR = 2**62
 _CALENDARS = frozenset({"", "standard", "gregorian", "proleptic_gregorian"})
 
 
@@ -98,6 +100,8 @@ def _times(document: _Document, name: str) -> list[int]:
     values = variable.data if isinstance(variable.data, list) else [variable.data]
     if variable.shape:
         _check_length(document, field, variable.shape[0], len(values))
+    elif len(values) != 1:
+        raise BadRequest(f"{name!r} must have a dimension.", field=f"variables.{name}.shape")
     units = str(variable.attributes.get("units", ""))
     since = _SINCE.fullmatch(units.strip().lower())
     if since and str(variable.attributes.get("calendar", "")).lower() not in _CALENDARS:
@@ -109,7 +113,8 @@ def _times(document: _Document, name: str) -> list[int]:
         where = f"{field}.{row - 1}"
         if since and isinstance(value, int | float) and math.isfinite(value):
             start = instant(since[2].strip().upper(), f"variables.{name}.attributes.units")
-            moment = start + round(value * _UNITS[since[1]])
+            offset = value * _UNITS[since[1]]
+            moment = start + round(offset) if abs(offset) < _FAR else _FAR
         else:
             moment = None
         try:
@@ -155,6 +160,12 @@ def _cells(
         if not dim or dim not in axes:
             raise BadRequest(
                 f"{name!r} lies along {dim!r}, which is neither time nor station.",
+                field=f"{field}.shape",
+            )
+    for dim, size in axes.items():
+        if dim not in shape and size != 1:
+            raise BadRequest(
+                f"{name!r} does not lie along {dim!r}, so it is not said of which it is.",
                 field=f"{field}.shape",
             )
     fill = variable.attributes.get("_FillValue", variable.attributes.get("missing_value"))
