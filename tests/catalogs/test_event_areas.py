@@ -1,4 +1,4 @@
-"""The area of a rule: shapes, GeoJSON and boxes become one GeoJSON geometry."""
+"""An area: shapes, GeoJSON and boxes become one GeoJSON geometry."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Point, box, mapping, shape
 
 import boathouse as bh
-from boathouse.workflows.areas import geojson_of
+from boathouse.catalogs.events.areas import geojson_of
 
 ALPS = box(5, 44, 17, 48)
 
