@@ -150,6 +150,7 @@ class Follower:
         return min(CLOCK_SECONDS, max(0.001, left))
 
     def _look(self, run: Sequence[Event]) -> None:
+        self._watch.backlog = self._end
         looked = self._watch.look(run)
         cursor = run[-1].sequence if run else None
         told = cursor if cursor is not None else self._seen

@@ -232,10 +232,7 @@ class LocalRules(Automation):
         return msgspec.structs.replace(rule, owner=owner, action=action)
 
     def _past(self, rule: Rule, since: str, *, again: str = "") -> Iterator[Owed]:
-        all_of = rule.fan.all_of
         where = msgspec.structs.replace(rule.where, since=since or rule.where.since)
-        if all_of and not (rule.where.type or rule.where.collection):
-            where = EventFilter(since=where.since)
         reader = Reader(name=rule.owner, groups=self._groups(rule.owner))
         events = self._pages(where, reader)
         return deliveries_of(rule, events, reader=reader, find=self._ledger.made_by, again=again)

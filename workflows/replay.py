@@ -86,4 +86,4 @@ def _silences(rule: Rule, events: Iterable[Event], again: str) -> Iterator[Owed]
         silence = silence or begin(rule, now)
         if silence.over(rule, now):
             yield owed_for(rule, [silence.event(rule)], again=again)
-        silence = silence.heard(event, now)
+        silence = silence.heard(event, now, live=True)

@@ -28,11 +28,17 @@ class Watch:
         Holds the rules and what they remember.
     groups : callable
         The hub groups of a user.
+
+    Attributes
+    ----------
+    backlog : int
+        Events up to this sequence number came while nobody looked.
     """
 
     def __init__(self, ledger: Ledger, groups: Callable[[str], tuple[str, ...]]) -> None:
         self._ledger = ledger
         self._groups = groups
+        self.backlog = 0
         self._piles: dict[Named, tuple[int, Pile]] = {}
         self._silences: dict[Named, Silence] = {}
         self._changed: dict[Named, Rule] = {}
@@ -103,8 +109,8 @@ class Watch:
 
     def _take(self, rule: Rule, event: Event, parent: str) -> Iterable[Owed]:
         if rule.within:
-            silence = self._silence(rule, self._ledger.now())
-            self._silences[_named(rule)] = silence.heard(event, self._ledger.now())
+            now, live = self._ledger.now(), event.sequence > self.backlog
+            self._silences[_named(rule)] = self._silence(rule, now).heard(event, now, live=live)
             self._changed[_named(rule)] = rule
             return []
         if rule.fan.single:
@@ -147,8 +153,8 @@ class Watch:
             piled.append(
                 Piled(
                     rule=rule,
-                    added=tuple(pile.added) if pile else (),
-                    removed=tuple(pile.removed) if pile else (),
+                    added=tuple(pile.added) if pile is not None else (),
+                    removed=tuple(pile.removed) if pile is not None else (),
                     silence=self._silences.get(named),
                 )
             )

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Iterator
 
 from ...catalogs.errors import BadParameter, BadRequest
-from ...catalogs.events.event import EventFilter, moment
+from ...catalogs.events.event import EventFilter
+from .matching import parts_of
 from .model import CommandAction, FunctionAction, NotebookAction, NotifyAction, OperateAction, Rule
 from .naming import check_name
 from .templates import PLACES, places
@@ -28,15 +29,15 @@ def check_rule(rule: Rule, fields: Fields = lambda _type: None) -> None:
         The fields of a type of events, by its schema.
     """
     check_name(rule.name)
-    seen = [rule.where, *rule.fan.all_of] if not rule.fan.all_of else rule.fan.all_of
-    if not _narrow(rule.where) and not (rule.fan.all_of and all(map(_narrow, seen))):
+    parts = rule.fan.all_of
+    if not _narrow(rule.where) and not (parts and all(map(_narrow, parts))):
         raise BadRequest(
             "A rule needs an event type or a collection; without both every event would set "
             "it off.",
             field="where",
         )
     for where in (rule.where, *rule.fan.all_of):
-        _check_filter(where)
+        where.validated()
     _check_numbers(rule)
     _check_fan(rule)
     known = {*PLACES, *_promised(rule, fields)}
@@ -51,15 +52,14 @@ def check_rule(rule: Rule, fields: Fields = lambda _type: None) -> None:
 
 
 def _narrow(where: EventFilter) -> bool:
-    return bool(where.type or where.collection or getattr(where, "types", ()))
-
-
-def _check_filter(where: EventFilter) -> None:
-    validated: Callable[[], EventFilter] | None = getattr(where, "validated", None)
-    if validated is not None:
-        validated()
-    elif where.since:
-        moment(where.since, "since")
+    """Whether a filter names a type or a collection, in whichever way."""
+    return bool(
+        where.type
+        or where.collection
+        or where.types
+        or any(map(_narrow, where.all))
+        or (where.any and all(map(_narrow, where.any)))
+    )
 
 
 def _check_numbers(rule: Rule) -> None:
@@ -99,17 +99,10 @@ def _check_fan(rule: Rule) -> None:
 def _promised(rule: Rule, fields: Fields) -> Iterator[str]:
     """Fields that an event that matches surely has, or that its silence has."""
     for where in (rule.where, *rule.fan.all_of):
-        yield from _asked(where)
-        for type in (where.type, *getattr(where, "types", ())):
-            yield from (fields(type) or ()) if type else ()
-
-
-def _asked(where: EventFilter) -> Iterator[str]:
-    yield from getattr(where, "where", {})
-    for part in getattr(where, "all", ()):
-        yield from _asked(part)
-    for part in getattr(where, "any", ()):
-        yield from _asked(part)
+        for part in parts_of(where):
+            yield from part.where
+            for type in (part.type, *part.types):
+                yield from (fields(type) or ()) if type else ()
 
 
 def _templates(rule: Rule) -> Iterator[tuple[str, object]]:

@@ -1,6 +1,6 @@
 """Which events set off a rule, and which never do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from ...catalogs.access import Reader
@@ -43,7 +43,7 @@ def matches(rule: Rule, event: Event, reader: Reader) -> bool:
     """
     if rule.paused or event.sequence <= rule.cursor:
         return False
-    if event.type in OURS and not _names(rule.where, event.type, rule.fan.all_of):
+    if event.type in OURS and not _names(rule, event.type):
         return False
     if not rule.where.matches(event):
         return False
@@ -93,6 +93,16 @@ def made_id(delivery: str, number: int) -> str:
     return f"{delivery}~{number}"
 
 
-def _names(where: EventFilter, type: str, others: tuple[EventFilter, ...]) -> bool:
-    named = {where.type, *getattr(where, "types", ()), *(each.type for each in others)}
-    return type in named
+def parts_of(where: EventFilter) -> Iterator[EventFilter]:
+    """A filter and those that stand in it and ask for something (not those behind a ``not``)."""
+    yield where
+    for part in (*where.all, *where.any):
+        yield from parts_of(part)
+
+
+def _names(rule: Rule, type: str) -> bool:
+    return any(
+        type == each.type or type in each.types
+        for where in (rule.where, *rule.fan.all_of)
+        for each in parts_of(where)
+    )

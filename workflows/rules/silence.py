@@ -29,12 +29,20 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     last: float
     fired: bool = False
 
-    def heard(self, event: Event, now: float) -> "Silence":
-        """The silence that begins with an event; one that claims to come later began now."""
-        said = moment(event.time) / 1e6
-        return Silence(
-            version=self.version, mark=event.sequence, last=max(self.last, min(now, said))
-        )
+    def heard(self, event: Event, now: float, *, live: bool) -> "Silence":
+        """The silence that begins with an event.
+
+        Parameters
+        ----------
+        event : Event
+            It ends the silence before.
+        now : float
+            Seconds since 1970.
+        live : bool
+            Whether it has come just now; else, as after a restart, it came when it says.
+        """
+        last = now if live else max(self.last, min(now, moment(event.time) / 1e6))
+        return Silence(version=self.version, mark=event.sequence, last=last)
 
     def over(self, rule: Rule, now: float) -> bool:
         """Whether it has lasted long enough, and nobody was told."""

@@ -22,6 +22,8 @@ PLACES = (
     "dataref",
     "expirytime",
     "partitionkey",
+    "dataschema",
+    "traceparent",
     "bbox",
 )
 _PLACE = re.compile(r"\{([A-Za-z_]\w*|data(?:\.[\w-]+)+)\}")
@@ -99,33 +101,9 @@ def _filled(value: Any, events: Sequence[Event], *, listed: bool) -> Any:
 
 def _field(event: Event, name: str, otherwise: str) -> Any:
     if name in PLACES:
-        return _text(field_of(event, name))
-    found = field_of(event, name)
+        return _text(event.field(name))
+    found = event.field(name)
     return otherwise if found is None else found
-
-
-def field_of(event: Event, name: str) -> Any:
-    """An attribute or extension of an event, or a field of its payload; None when absent."""
-    if name in PLACES:
-        return getattr(event, name, "")
-    path = name.split(".")
-    if path[0] == "data":
-        return _under(event.data, path[1:])
-    extensions: Mapping[str, Any] = getattr(event, "extensions", {})
-    if name in extensions:
-        return extensions[name]
-    # An Aviso notification, a STAC item, or whatever else is in there.
-    for home in (["identifier"], ["properties"], []):
-        found = _under(event.data, [*home, name])
-        if found is not None:
-            return found
-    return None
-
-
-def _under(value: Any, path: Sequence[str]) -> Any:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 def _text(value: Any) -> str:
