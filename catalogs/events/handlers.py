@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from ..errors import BadEvent
-from .handlers_shapes import parse_point, parse_polygon, write_pairs
+from .handlers_shapes import Ring, parse_point, parse_polygon, write_pairs
 
 EQUALITY = frozenset({"eq", "in"})
 ORDER = EQUALITY | {"gt", "gte", "lt", "lte", "between"}
@@ -260,7 +260,11 @@ class PolygonHandler(Handler, frozen=True, kw_only=True, tag="PolygonHandler"):
 
     def canonical(self, value: Any, field: str) -> str:
         """The ring as one text without blanks and parentheses."""
-        return parse_polygon(_hashable(value), field).text
+        return self.ring(value, field).text
+
+    def ring(self, value: Any, field: str) -> Ring:
+        """The ring as it was read; what was read lately is remembered."""
+        return parse_polygon(_hashable(value), field)
 
 
 class PointHandler(Handler, frozen=True, kw_only=True, tag="PointHandler"):

@@ -39,6 +39,17 @@ _Yaml.add_implicit_resolver(
 )
 
 
+def read_yaml(text: str) -> Any:
+    """What a YAML text says, by the rules of YAML 1.2.
+
+    Examples
+    --------
+    >>> read_yaml("{country: NO, on: 2026-01-31}")
+    {'country': 'NO', 'on': '2026-01-31'}
+    """
+    return yaml.load(text, Loader=_Yaml)  # noqa: S506 - a SafeLoader
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How strict the registry is.
 
@@ -320,7 +331,7 @@ def _read(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
             return msgspec.json.decode(text)
-        return yaml.load(text, Loader=_Yaml)  # noqa: S506 - a SafeLoader
+        return read_yaml(text)
     except (yaml.YAMLError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path.name} cannot be read: {error}.", field="schema") from error
 

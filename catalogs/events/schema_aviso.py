@@ -8,8 +8,7 @@ import msgspec
 from ..access import PRIVATE, PUBLIC, Reader
 from ..errors import BadEvent, BadRequest, Forbidden
 from .event import Event
-from .handlers import AnyHandler, ExpverHandler, PolygonHandler
-from .handlers_shapes import parse_polygon
+from .handlers import AnyHandler, DateHandler, ExpverHandler, PolygonHandler, TimeHandler
 
 PREFIX = "int.ecmwf.aviso."
 
@@ -123,6 +122,25 @@ class AvisoSchema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         parts = (self.identifier[key].text(identifier[key]).translate(_ENCODED) for key in order)
         return ".".join((base, *parts))
 
+    def datatime(self, identifier: Mapping[str, Any]) -> str:
+        """The time of the data by the first date and time among the keys; empty without a date.
+
+        Examples
+        --------
+        >>> schema = AvisoSchema(identifier={"date": DateHandler(), "time": TimeHandler()})
+        >>> schema.datatime({"date": "20260706", "time": "0600"})
+        '2026-07-06T06:00:00Z'
+        """
+        day, time = "", "0000"
+        for key, handler in reversed(self.identifier.items()):
+            if isinstance(handler, DateHandler):
+                day = identifier[key].replace("-", "")
+            elif isinstance(handler, TimeHandler):
+                time = identifier[key]
+        if not day:
+            return ""
+        return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:]}:00Z"
+
     def written(self, identifier: Mapping[str, Any]) -> dict[str, Any]:
         """Stored keys as Aviso's wire has them: as texts."""
         handlers = self.identifier
@@ -180,9 +198,12 @@ class AvisoSchema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         changes["subject"] = self.subject(name, identifier)
         if event.access == PUBLIC:
             changes["access"] = self.access
-        polygon = self.polygon_key
-        if polygon and "bbox" in Event.__struct_fields__:
-            changes["bbox"] = parse_polygon(identifier[polygon], polygon).bbox
+        if not event.datatime:
+            changes["datatime"] = self.datatime(identifier)
+        for key, handler in self.identifier.items():
+            if isinstance(handler, PolygonHandler):
+                changes["bbox"] = handler.ring(given[key], f"data.identifier.{key}").bbox
+                break
         return msgspec.structs.replace(event, **changes)
 
     def canonical(self, given: Mapping[str, Any], place: str) -> dict[str, Any]:

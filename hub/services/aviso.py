@@ -27,9 +27,9 @@ from ...catalogs.errors import (
     Unavailable,
 )
 from ...catalogs.events.event import Event, EventFilter, new_id
+from ...catalogs.events.log import LogEngine
 from ...catalogs.events.schema import SchemaRegistry
 from ...catalogs.events.schema_aviso import PREFIX
-from ...catalogs.events.sqlite import SqliteEventLog
 from .application import reader_of, still_reader, stopping_of
 from .aviso_numbers import StreamNumbers
 from .aviso_requests import (
@@ -43,6 +43,7 @@ from .aviso_requests import (
     read_date,
     read_number,
 )
+from .aviso_schemas import SchemaRoutes
 from .aviso_streams import AvisoSubscriber, Stream, timestamp
 from .connection import Connection
 from .event_rights import signed
@@ -78,7 +79,7 @@ class AvisoRoutes:
 
     Parameters
     ----------
-    log : SqliteEventLog
+    log : LogEngine
         The lake's log.
     registry : SchemaRegistry
         The schemas of its event types.
@@ -90,7 +91,7 @@ class AvisoRoutes:
 
     def __init__(
         self,
-        log: SqliteEventLog,
+        log: LogEngine,
         registry: SchemaRegistry,
         broadcast: Broadcast,
         *,
@@ -103,7 +104,7 @@ class AvisoRoutes:
         self._streams: dict[tuple[str, str], Stream] = {}
 
     def routes(self) -> list[Route]:
-        """The paths, below the service's prefix."""
+        """The paths, below the service's prefix, with those of the registry."""
         admin = ("admin/notification/{id}", "admin/wipe/stream", "admin/wipe/all")
         return [
             Route("/api/v1/notification", _told(self.notify, "NOTIFICATION"), methods=["POST"]),
@@ -115,6 +116,7 @@ class AvisoRoutes:
                 Route(f"/api/v1/{path}", _told(self.keep, "ADMIN"), methods=["DELETE"])
                 for path in admin
             ),
+            *SchemaRoutes(self.registry).routes(),
         ]
 
     async def notify(self, request: Request) -> dict[str, Any]:

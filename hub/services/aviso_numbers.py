@@ -15,8 +15,7 @@ from pathlib import Path
 
 from ...catalogs.access import PUBLIC
 from ...catalogs.events.event import EventFilter
-from ...catalogs.events.sqlite import SqliteEventLog
-from ...catalogs.events.table import Stored
+from ...catalogs.events.log import LogEngine, Stored
 
 PAGE = 5000
 _WIDTH = 8
@@ -27,7 +26,7 @@ class StreamNumbers:
 
     Parameters
     ----------
-    log : SqliteEventLog
+    log : LogEngine
         Where the events are.
     type_ : str
         Their CloudEvents type.
@@ -39,7 +38,7 @@ class StreamNumbers:
     """
 
     def __init__(
-        self, log: SqliteEventLog, type_: str, *, access: str = PUBLIC, path: Path | None = None
+        self, log: LogEngine, type_: str, *, access: str = PUBLIC, path: Path | None = None
     ) -> None:
         self.log = log
         self.type = type_

@@ -11,8 +11,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ...catalogs.errors import BadEvent, BadRequest, from_decoding
+from ...catalogs.events.event import EventFilter
 from ...catalogs.events.handlers_shapes import parse_point, parse_polygon
-from ...catalogs.events.schema_aviso import AvisoSchema
+from ...catalogs.events.operators import holds
+from ...catalogs.events.schema_aviso import PREFIX, AvisoSchema
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -165,13 +167,13 @@ class Wanted:
         self.event_type = event_type
         self.schema = schema
         self.key = json.dumps([event_type, identifier], sort_keys=True, default=str).encode()
-        self._conditions: dict[str, list[tuple[str, Any]]] = {}
+        self._conditions: dict[str, dict[str, Any]] = {}
         self._area: BaseGeometry | None = None
         self._polygon_key = schema.polygon_key if schema else "polygon"
         rest = dict(identifier)
         self._take_area(rest)
         for name, asked in rest.items():
-            self._conditions[name] = list(self._condition(name, asked).items())
+            self._conditions[name] = self._condition(name, asked)
         if schema is not None:
             self._check_required(schema, identifier)
         order = schema.topic.key_order if schema and schema.topic else ()
@@ -179,15 +181,19 @@ class Wanted:
         parts = (str(rest[key]) if isinstance(rest.get(key), str) else "*" for key in order)
         self.topic = ".".join((base or event_type, *parts))
 
+    def filter(self) -> EventFilter:
+        """What the log can look up; :meth:`matches` has the last word."""
+        where = {f"data.identifier.{name}": asked for name, asked in self._conditions.items()}
+        area = {} if self._area is None else shapely.geometry.mapping(self._area)
+        return EventFilter(
+            type=f"{PREFIX}{self.event_type}", where=where if self.schema else {}, area=area
+        )
+
     def matches(self, identifier: Mapping[str, Any]) -> bool:
         """Whether a stored notification with these keys is wanted."""
-        for name, conditions in self._conditions.items():
-            value = identifier.get(name)
-            if value is None or not all(
-                _holds(operator, value, operand, typed=self.schema is not None)
-                for operator, operand in conditions
-            ):
-                return False
+        value_of = identifier.get if self.schema else lambda name: _as_text(identifier.get(name))
+        if not holds(self._conditions, value_of):
+            return False
         if self._area is None:
             return True
         ring = identifier.get(self._polygon_key)
@@ -224,8 +230,8 @@ class Wanted:
     def _condition(self, name: str, asked: Any) -> dict[str, Any]:
         field = f"identifier.{name}"
         if self.schema is None:
-            if isinstance(asked, str | int | float):
-                return {"eq": asked}
+            if asked is not None and not isinstance(asked, dict | list):
+                return {"eq": _as_text(asked)}
             raise BadEvent(
                 f"{field} must be a single value: '{self.event_type}' has no schema.", field=field
             )
@@ -248,29 +254,8 @@ class Wanted:
                 )
 
 
-def _holds(operator: str, value: Any, operand: Any, *, typed: bool) -> bool:
-    if not typed:
-        return str(value) == str(operand)
-    try:
-        match operator:
-            case "eq":
-                return value == operand
-            case "in":
-                return value in operand
-            case "gt":
-                return value > operand
-            case "gte":
-                return value >= operand
-            case "lt":
-                return value < operand
-            case "lte":
-                return value <= operand
-            case "between":
-                return operand[0] <= value <= operand[1]
-            case _:
-                return value.startswith(operand)
-    except (TypeError, AttributeError):
-        return False  # stored in another form, before there was this schema
+def _as_text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _shape(ring: str) -> BaseGeometry:

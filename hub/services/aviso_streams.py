@@ -11,8 +11,8 @@ import msgspec
 
 from ...catalogs.access import Reader
 from ...catalogs.events.event import EventFilter
+from ...catalogs.events.log import Stored
 from ...catalogs.events.schema_aviso import PREFIX
-from ...catalogs.events.table import Stored
 from .aviso_numbers import StreamNumbers
 from .aviso_requests import Wanted
 from .streams import PAGE, PAGE_BYTES, QUEUE_BYTES, Batch, Broadcast, Piece, Sink, Subscriber
@@ -191,7 +191,7 @@ class AvisoSubscriber(Subscriber):
         reader: Reader,
         request_id: str,
     ) -> None:
-        super().__init__(broadcast, sink, after=after, where=stream.where, reader=reader)
+        super().__init__(broadcast, sink, after=after, where=wanted.filter(), reader=reader)
         self.stream = stream
         self.wanted = wanted
         self.until = until
@@ -273,7 +273,7 @@ class AvisoSubscriber(Subscriber):
         """Encode a page of the log; runs in a thread."""
         self.stream.numbers.count(horizon)
         rows = self.broadcast.log.stored(
-            after=self.after, limit=PAGE, where=self.stream.where, largest=PAGE_BYTES
+            after=self.after, limit=PAGE, where=self.where, largest=PAGE_BYTES
         )
         full = len(rows) == PAGE or sum(len(row.body) for row in rows) >= PAGE_BYTES
         last = rows[-1].sequence if rows and full else horizon

@@ -80,12 +80,13 @@ def test_keys_get_their_canonical_form_and_the_event_its_subject(registry: Schem
     }
     assert event.subject == "mars.od.0001.europe.20260706.0905.7"
     assert event.data["payload"] is None
+    assert event.datatime == "2026-07-06T09:05:00Z"
     assert registry.check(event) == event
 
 
 def test_a_polygon_gives_the_bounding_box_and_dots_are_encoded(registry: SchemaRegistry):
     event = registry.check(storm({"severity": "4.50", "polygon": f"({RING})"}, payload=[1]))
-    assert getattr(event, "bbox", "8,46,9,47") == "8,46,9,47"
+    assert event.bbox == "8,46,9,47"
     assert event.subject == "alert.4%2E5"
     assert event.data == {"identifier": {"severity": 4.5, "polygon": RING}, "payload": [1]}
     pairs = [[46, 8], [46, 9], [47, 9], [46, 8]]

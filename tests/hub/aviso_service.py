@@ -1,4 +1,4 @@
-"""The event service with Aviso's paths in a thread of its own, for the real client."""
+"""Aviso's paths over a log, in a thread of their own, for the real client."""
 
 import os
 import socket
@@ -6,19 +6,21 @@ import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyaviso
+from starlette.applications import Starlette
 
 from boathouse.catalogs.access import Reader
 from boathouse.catalogs.events.schema import SchemaRegistry
 from boathouse.catalogs.events.sqlite import SqliteEventLog
 from boathouse.hub.services.application import Server, service_application
 from boathouse.hub.services.aviso import AvisoRoutes
-from boathouse.hub.services.events import EventService
+from boathouse.hub.services.streams import Broadcast
 
 PREFIX = "/services/events/"
 SCHEMAS = """
@@ -62,21 +64,28 @@ class AvisoService:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}{PREFIX}"
+        headers = {"Authorization": "Bearer bob-token"}
+        self.session = httpx.Client(headers=headers, trust_env=False)
 
     async def identify(self, token: str) -> Reader | None:
         return READERS.get(token)
 
+    @asynccontextmanager
+    async def lifespan(self, _application: Starlette) -> AsyncIterator[None]:
+        stop = self.broadcast.start()
+        try:
+            yield
+        finally:
+            await stop()
+
     def start(self) -> None:
         self.log = SqliteEventLog(self.folder / "events.sqlite")
         self.registry = SchemaRegistry(self.folder / "schemas")
-        service = EventService(self.log, heartbeat=0.2)
-        self.broadcast = service.broadcast
-        aviso = AvisoRoutes(self.log, self.registry, service.broadcast, state=self.folder / "aviso")
+        self.log.schemas = self.registry
+        self.broadcast = Broadcast(self.log, heartbeat=0.2)
+        aviso = AvisoRoutes(self.log, self.registry, self.broadcast, state=self.folder / "aviso")
         application = service_application(
-            [*service.routes(), *aviso.routes()],
-            identify=self.identify,
-            prefix=PREFIX,
-            lifespan=service.lifespan,
+            aviso.routes(), identify=self.identify, prefix=PREFIX, lifespan=self.lifespan
         )
         self.server = Server(application, port=self.port)
         self.thread = threading.Thread(target=self.server.run)
@@ -88,6 +97,7 @@ class AvisoService:
         self.thread.join(10)
         assert not self.thread.is_alive()
         self.log.close()
+        self.session.close()
 
     def client(self, user: str = "ann", **more: Any) -> pyaviso.AvisoClient:
         return pyaviso.AvisoClient(

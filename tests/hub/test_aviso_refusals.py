@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pyaviso
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from .aviso_service import AvisoService, until
+from .aviso_service import READERS, AvisoService, until
 
 RING = "46,8,46,9,47,9,47,8,46,8"
 
@@ -166,7 +168,7 @@ def test_roles_decide_who_reads_and_writes(service: AvisoService):
 
     # Nor do they lie open on the log's own paths.
     def types(user: str) -> list[str]:
-        return [event["type"] for event in service.ask("GET", "events", user).json()]
+        return [event.type for event in service.log.read(reader=READERS[f"{user}-token"])]
 
     assert "int.ecmwf.aviso.crewed" not in types("bob")
     assert "int.ecmwf.aviso.crewed" in types("ann")
@@ -193,6 +195,65 @@ def test_nothing_is_deleted(service: AvisoService):
         service.client("root").delete_notification("flight@1")
     with pytest.raises(pyaviso.HttpError, match="FORBIDDEN"):
         service.client("ann").wipe_all()
+
+
+def test_administrators_set_schemas_and_clients_see_them_at_once(service: AvisoService):
+    kind = "int.ecmwf.aviso.ships"
+    text = "topic: {base: ships, key_order: [flag]}\nidentifier:\n"
+    text += "  flag: {type: EnumHandler, values: [NO, dk], required: false}\n"
+    yaml = {"Content-Type": "application/yaml"}
+    refused = service.ask("PUT", f"schemas/{kind}", "ann", content=text, headers=yaml)
+    assert refused.status_code == 403
+    done = service.ask("PUT", f"schemas/{kind}", "root", content=text, headers=yaml)
+    assert done.status_code == 204
+    service.client().notify(event_type="ships", identifier={"flag": "no"})
+    assert service.ask("GET", f"schemas/{kind}").json()["topic"]["base"] == "ships"
+    for content, field in [(b"{", "schema"), (b"[]", "schema"), (b'{"identifier": 1}', None)]:
+        bad = service.ask("PUT", f"schemas/{kind}", "root", content=content)
+        assert bad.status_code == 400
+        assert field is None or bad.json()["field"] == field
+    assert service.ask("PUT", "schemas/..%2Fx", "root", json={}).status_code in (400, 404)
+    assert service.ask("DELETE", f"schemas/{kind}", "bob").status_code == 403
+    assert service.ask("DELETE", f"schemas/{kind}", "root").status_code == 204
+    assert service.ask("DELETE", f"schemas/{kind}", "root").status_code == 404
+    policy = {"strict": False, "types": {"org.example.*": "strict"}}
+    assert service.ask("PUT", "schemas", "ann", json=policy).status_code == 403
+    assert service.ask("PUT", "schemas", "root", json={"strict": 1}).json()["field"] == "strict"
+    assert service.ask("PUT", "schemas", "root", json=policy).json()["policy"] == policy
+    assert "int.ecmwf.aviso.flight" in service.ask("GET", "schemas").json()["types"]
+
+
+KEYS = st.sampled_from(["country", "number", "date", "severity", "polygon", "point", "x"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["eq", "in", "gt", "between", "a"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+BODIES = st.fixed_dictionaries(
+    {"event_type": st.sampled_from(["flight", "storm", "crewed", "x", ""]) | VALUES},
+    optional={
+        "identifier": st.dictionaries(KEYS, VALUES, max_size=4) | VALUES,
+        "from_id": st.integers(-1, 9) | VALUES,
+        "from_date": st.sampled_from(["2026-01-01", "1e9", "99999999999999999"]) | VALUES,
+        "to_id": VALUES,
+        "payload": VALUES,
+    },
+)
+
+
+@given(path=st.sampled_from(["notification", "watch", "replay"]), body=BODIES)
+@settings(max_examples=250, deadline=None)
+def test_whatever_is_sent_is_answered_and_never_with_a_defect(
+    service: AvisoService, path: str, body: Any
+):
+    url = f"{service.url}api/v1/{path}"
+    with service.session.stream("POST", url, content=json.dumps(body)) as answer:
+        assert answer.status_code in (200, 400, 403)
+        if answer.status_code != 200:
+            assert json.loads(answer.read())["code"]
 
 
 def test_health_needs_no_token(service: AvisoService):
