@@ -12,8 +12,10 @@ if TYPE_CHECKING:
         BadShape,
         BadStep,
         BoathouseError,
+        Busy,
         Conflict,
         Forbidden,
+        Gone,
         JobFailed,
         NotFound,
         PlanExceeded,
@@ -22,12 +24,20 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from .catalogs.events.event import Event
-    from .catalogs.events.notices import listen, notify, replay
+    from .catalogs.events.notices import listen, notify, notify_many, replay
     from .catalogs.lake import open_lake
+    from .catalogs.observations.face import (
+        commands,
+        observations,
+        observe,
+        register_station,
+        stations,
+    )
     from .catalogs.pools import create_pool, open_pool
     from .catalogs.publish import publish
     from .catalogs.reader import open_catalog
     from .kernels.cluster import attach
+    from .kernels.event_table.widget import EventTable, events
     from .kernels.polytope.shapes import (
         All,
         Box,
@@ -45,7 +55,7 @@ if TYPE_CHECKING:
         Union,
     )
     from .kernels.selector.widget import PolytopeSelector
-    from .workflows.face import jobs, on, recipes, rules, run, schedule, schedules
+    from .workflows.face import jobs, load_rules, on, recipes, rules, run, schedule, schedules
 
 # Where each public name lives.  A test holds this in step with the block above and the list below.
 _HOMES = {
@@ -56,8 +66,10 @@ _HOMES = {
         "BadShape",
         "BadStep",
         "BoathouseError",
+        "Busy",
         "Conflict",
         "Forbidden",
+        "Gone",
         "JobFailed",
         "NotFound",
         "PlanExceeded",
@@ -69,9 +81,17 @@ _HOMES = {
     "catalogs.events.notices": (
         "listen",
         "notify",
+        "notify_many",
         "replay",
     ),
     "catalogs.lake": ("open_lake",),
+    "catalogs.observations.face": (
+        "commands",
+        "observations",
+        "observe",
+        "register_station",
+        "stations",
+    ),
     "catalogs.pools": (
         "create_pool",
         "open_pool",
@@ -79,6 +99,10 @@ _HOMES = {
     "catalogs.publish": ("publish",),
     "catalogs.reader": ("open_catalog",),
     "kernels.cluster": ("attach",),
+    "kernels.event_table.widget": (
+        "EventTable",
+        "events",
+    ),
     "kernels.polytope.shapes": (
         "All",
         "Box",
@@ -98,6 +122,7 @@ _HOMES = {
     "kernels.selector.widget": ("PolytopeSelector",),
     "workflows.face": (
         "jobs",
+        "load_rules",
         "on",
         "recipes",
         "rules",
@@ -117,12 +142,15 @@ __all__ = [
     "BadStep",
     "BoathouseError",
     "Box",
+    "Busy",
     "Conflict",
     "ConvexPolytope",
     "Disk",
     "Ellipsoid",
     "Event",
+    "EventTable",
     "Forbidden",
+    "Gone",
     "JobFailed",
     "NotFound",
     "Path",
@@ -141,21 +169,29 @@ __all__ = [
     "Union",
     "__version__",
     "attach",
+    "commands",
     "create_pool",
+    "events",
     "jobs",
     "listen",
+    "load_rules",
     "notify",
+    "notify_many",
+    "observations",
+    "observe",
     "on",
     "open_catalog",
     "open_lake",
     "open_pool",
     "publish",
     "recipes",
+    "register_station",
     "replay",
     "rules",
     "run",
     "schedule",
     "schedules",
+    "stations",
 ]
 
 

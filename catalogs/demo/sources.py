@@ -120,6 +120,31 @@ def glosea() -> xr.Dataset:
     )
 
 
+def lake_wind() -> xr.Dataset:
+    """Mean wind of a December over and about Lake Victoria, 10 m above ground.
+
+    Dimensions latitude (14, ascending), longitude (17); ``x_wind`` and ``y_wind`` in m s-1.
+    """
+    path = sample("wind_speed_lake_victoria.pp")
+    cubes = {name: _load(path, name) for name in ("x_wind", "y_wind")}
+    latitude, longitude = (cubes["x_wind"].coord(n).points for n in ("latitude", "longitude"))
+    winds = {
+        name: (
+            ("latitude", "longitude"),
+            np.asarray(cube.data),
+            {"standard_name": name, "units": "m s-1", "cell_methods": "time: mean"},
+        )
+        for name, cube in cubes.items()
+    }
+    coordinates = {
+        "latitude": ("latitude", latitude, LATITUDE),
+        "longitude": ("longitude", longitude - 360, LONGITUDE),
+        "height": ((), 10.0, {"standard_name": "height", "units": "m", "positive": "up"}),
+    }
+    about = {**SOURCE, "source": "Met Office Unified Model"}
+    return xr.Dataset(winds, coordinates, about).sortby("latitude")
+
+
 def uk_model_levels() -> xr.Dataset:
     """Potential temperature over the UK on seven model levels, three hours of 19 November 2009.
 
