@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 from ..errors import BadEvent, BadRequest
 from .areas import geojson_of
 from .event import EventFilter, moment
+from .places import check_box, parse_box
 
 # Other keywords are fields; one that is nearly one of these is a slip of the pen.
 KEYWORDS = (
@@ -83,8 +84,10 @@ def make_filter(
     given: dict[str, Any] = {"collection": collection, "source": source, "subject": subject}
     if isinstance(type, str):
         given["type"] = type
-    else:
+    elif isinstance(cast("Any", type), Iterable):
         types = (*type, *types)
+    else:
+        raise BadEvent(f"type must be a text or several, not {type!r}.", field="type")
     if isinstance(types, str):
         raise BadEvent("types must be a list of texts, not one text.", field="types")
     given["types"] = tuple(types)
@@ -137,29 +140,21 @@ def rfc3339(time: When, field: str = "time") -> str:
 
 
 def read_bbox(bbox: Sequence[float] | str) -> tuple[float, ...]:
-    """Four numbers, also from a text such as ``"5,44,17,48"``; empty for nothing.
+    """West, south, east, north, also from a text such as ``"5,44,17,48"``; empty for nothing.
 
     Raises
     ------
     BadEvent
-        When they are not four numbers.
+        When they are not four numbers, or lie beyond the Earth.
 
     Examples
     --------
     >>> read_bbox("5, 44, 17, 48")
     (5.0, 44.0, 17.0, 48.0)
     """
-    parts: Sequence[Any] = bbox.split(",") if isinstance(bbox, str) and bbox.strip() else bbox
-    if not len(parts) or isinstance(parts, str):
-        return ()
-    try:
-        west, south, east, north = (float(part) for part in parts)
-    except (ValueError, TypeError) as error:
-        raise BadEvent(
-            "bbox must be west, south, east and north in degrees, such as (5, 44, 17, 48).",
-            field="bbox",
-        ) from error
-    return west, south, east, north
+    if isinstance(bbox, str):
+        return parse_box(bbox) if bbox.strip() else ()
+    return check_box(tuple(_plain(bbox))) if len(bbox) else ()
 
 
 def write_bbox(bbox: Sequence[float] | str) -> str:
@@ -280,6 +275,8 @@ def _plain_operand(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return rfc3339(value)
+    if hasattr(value, "tolist"):  # of NumPy: an array or a number
+        return value.tolist()
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in cast("Sequence[Any]", value)]
-    return value.item() if hasattr(value, "item") else value
+    return value

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Conflict, Unavailable
 from .event import Event, EventFilter
-from .log import Consumer, EventLog, Taken
+from .log import Consumer, EventLog, Taken, check_place
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +190,11 @@ class Source:
         Above this number; None begins now.
     timeout : float or None
         Ends after so many seconds of silence.
+
+    Raises
+    ------
+    BadEvent, Gone
+        When the log does not hold that place, not yet or no longer.
     """
 
     def __init__(
@@ -203,6 +208,7 @@ class Source:
         self.slice = SLICE_SECONDS_REMOTE if hasattr(log, "connection") else SLICE_SECONDS
         # From here on, not from when somebody happens to ask for the first.
         self.cursor = log.last() if after is None else after
+        check_place(log, self.cursor if after else 0)
 
     def events(self) -> Iterator[Event]:
         """The events, one by one."""

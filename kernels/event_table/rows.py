@@ -1,11 +1,12 @@
 """An event as one row of the table: short texts that a person can take in."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import msgspec
 
 from ...catalogs.events.event import Event
+from ...catalogs.events.wire import encode_numbered
 
 # A longer text would not fit into a cell in any case.
 LONGEST = 200
@@ -66,16 +67,8 @@ def place_text(points: list[tuple[float, float]]) -> str:
 
 
 def text_of(event: Event) -> str:
-    """The whole event as JSON to read and to copy."""
-    return msgspec.json.format(msgspec.json.encode(_flat(event)), indent=2).decode()
-
-
-def _flat(event: Event) -> dict[str, Any]:
-    """As CloudEvents has it: extension attributes stand beside the others."""
-    document = cast("dict[str, Any]", msgspec.to_builtins(event))
-    document.update(document.pop("extensions", {}))
-    data = document.pop("data", None)
-    return document if data is None else {**document, "data": data}
+    """The whole event as CloudEvents JSON, to read and to copy."""
+    return msgspec.json.format(encode_numbered(event), indent=2).decode()
 
 
 def _points_of(geometry: Mapping[str, Any]) -> Iterable[tuple[float, float]]:

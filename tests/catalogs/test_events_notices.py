@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+import boathouse as bh
 from boathouse.catalogs import lake as lakes
 from boathouse.catalogs.errors import BadEvent, BadRequest
-from boathouse.catalogs.events.event import Event
-from boathouse.catalogs.events.notices import listen, notify, replay
+from boathouse.catalogs.events.event import Event, EventFilter
+from boathouse.catalogs.events.notices import listen, notify, notify_many, replay
 from boathouse.catalogs.lake import Lake
 
 
@@ -139,3 +140,120 @@ def test_a_lake_must_be_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lakes, "_default", lambda: opened)
     assert notify("a").sequence == 1
     opened.close()
+
+
+class TestNotifyMany:
+    def test_stores_all_in_order(self, lake: Lake):
+        given = [{"type": "a", "data": n, "bbox": (5, 44, 6, 45)} for n in range(5)]
+        sent = notify_many([*given, Event(type="b", source="/s")], lake=lake)
+        assert [event.sequence for event in sent] == [1, 2, 3, 4, 5, 6]
+        assert list(replay(lake=lake)) == sent
+        assert (sent[0].owner, sent[0].access, sent[0].source) == ("ann", "private", "/users/ann")
+        assert sent[0].bbox == "5,44,6,45"
+        assert notify_many([], lake=lake) == []
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [
+            ({"data": 1}, "type"),
+            ({"type": "a", "kind": "b"}, "kind"),
+            ({"type": "a", "sequence": 7}, "sequence"),
+            ({"type": "a", "datatime": "noon"}, "datatime"),
+            ({"type": "a", "bbox": (1, 2)}, "bbox"),
+            ({"type": "a", "extensions": {"Not-One": "x"}}, "Not-One"),
+            ("a", None),
+        ],
+    )
+    def test_says_which_one_is_wrong_and_stores_none(self, lake: Lake, wrong: Any, field: Any):
+        with pytest.raises(BadEvent, match=r"^events\[1\]: ") as caught:
+            notify_many([{"type": "a"}, wrong], lake=lake)
+        assert caught.value.field == field
+        assert lake.log.last() == 0
+
+
+def test_the_new_attributes_reach_the_log(lake: Lake):
+    event = notify(
+        "a.b",
+        bbox=(170, -10, -170, 10),
+        dataref="s3://bucket/key",
+        partitionkey="tile-32",
+        expirytime=datetime(2999, 1, 1),
+        extensions={"severity": 3, "region": "alps", "drill": True},
+        lake=lake,
+    )
+    (stored,) = replay(lake=lake)
+    assert stored == event
+    assert stored.bbox == "170,-10,-170,10"
+    assert stored.expirytime == "2999-01-01T00:00:00Z"
+    assert stored.extensions == {"severity": 3, "region": "alps", "drill": True}
+
+
+class TestFilters:
+    """Keywords of listen and replay reach the log; what the filter does is tested with it."""
+
+    @pytest.fixture
+    def scenes(self, lake: Lake) -> Lake:
+        notify_many(
+            [
+                {
+                    "type": "org.example.scene",
+                    "source": f"/stations/{n % 2}",
+                    "subject": f"/tiles/{'ab'[n % 2]}/{n}",
+                    "datatime": f"2026-01-0{n + 1}T00:00:00Z",
+                    "bbox": (n, 0, n + 0.5, 1),
+                    "data": {"properties": {"cloud_cover": 10 * n}},
+                }
+                for n in range(6)
+            ],
+            lake=lake,
+        )
+        notify("org.other.thing", lake=lake)
+        return lake
+
+    @pytest.mark.parametrize(
+        ("conditions", "expected"),
+        [
+            ({"type": "org.example.*"}, [1, 2, 3, 4, 5, 6]),
+            ({"type": ["org.other.thing", "org.nothing"]}, [7]),
+            ({"types": ["org.other.*"]}, [7]),
+            ({"source": "/stations/1"}, [2, 4, 6]),
+            ({"subject": "/tiles/b*"}, [2, 4, 6]),
+            ({"bbox": (1.2, 0, 3.1, 1)}, [2, 3, 4]),
+            ({"area": bh.Box(latitude=(0, 1), longitude=(4.2, 9))}, [5, 6]),
+            ({"cloud_cover": {"lt": 20}}, [1, 2]),
+            ({"cloud_cover": 30}, [4]),
+            ({"cloud_cover": [10, 50]}, [2, 6]),
+            ({"where": {"data.properties.cloud_cover": {"gte": 40}}}, [5, 6]),
+            ({"where": EventFilter(not_=EventFilter(type="org.example.*"))}, [7]),
+            ({"where": EventFilter(source="/stations/0"), "cloud_cover": {"gt": 0}}, [3, 5]),
+        ],
+    )
+    def test_pick(self, scenes: Lake, conditions: dict[str, Any], expected: list[int]):
+        assert [event.sequence for event in replay(lake=scenes, **conditions)] == expected
+        heard = listen(after=0, timeout=0, lake=scenes, **conditions)
+        assert [event.sequence for event in heard] == expected
+
+    def test_replay_by_data_time_and_by_number(self, scenes: Lake):
+        def numbers(*place: Any, **conditions: Any) -> list[int]:
+            return [event.sequence for event in replay(*place, lake=scenes, **conditions)]
+
+        assert numbers(data_since="2026-01-03", data_until=date(2026, 1, 5)) == [3, 4]
+        assert numbers(2, 4) == [3, 4]
+        assert numbers(2, until=4) + numbers(4, until=9) == [3, 4, 5, 6, 7]
+        assert numbers(0, datetime(2026, 1, 1)) == []
+        with pytest.raises(BadEvent, match="exclude each other"):
+            replay(until="2026-01-01", until_now=False, lake=scenes)
+
+    @pytest.mark.parametrize("ask", [listen, replay])
+    def test_what_is_wrong_is_said_before_anything_is_read(self, scenes: Lake, ask: Any):
+        with pytest.raises(BadEvent) as caught:
+            ask(lake=scenes, colection="sst")
+        assert caught.value.field == "colection"
+        with pytest.raises(BadEvent) as caught:
+            ask(lake=scenes, cloud_cover={"below": 20})
+        assert caught.value.field == "where.cloud_cover"
+
+    def test_a_place_past_the_end_is_refused(self, scenes: Lake):
+        with pytest.raises(BadEvent) as caught:
+            listen(after=99, lake=scenes)
+        assert caught.value.field == "after"
