@@ -250,7 +250,7 @@ class FloatHandler(Handler, frozen=True, kw_only=True, tag="FloatHandler"):
 
     def text(self, value: Any) -> str:
         """Without an exponent, and without ``.0``."""
-        return write_pairs([float(value)])
+        return write_pairs([value]) if isinstance(value, int | float) else str(value)
 
 
 class PolygonHandler(Handler, frozen=True, kw_only=True, tag="PolygonHandler"):

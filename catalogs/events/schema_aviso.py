@@ -142,10 +142,15 @@ class AvisoSchema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:]}:00Z"
 
     def written(self, identifier: Mapping[str, Any]) -> dict[str, Any]:
-        """Stored keys as Aviso's wire has them: as texts."""
+        """Stored keys as Aviso's wire has them: as texts.
+
+        What was stored in another form, before there was this schema, stays as it is.
+        """
         handlers = self.identifier
         return {
-            key: handlers[key].text(value) if key in handlers else value
+            key: handlers[key].text(value)
+            if key in handlers and isinstance(value, str | int | float)
+            else value
             for key, value in identifier.items()
         }
 

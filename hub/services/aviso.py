@@ -4,10 +4,13 @@ Events are CloudEvents of type ``int.ecmwf.aviso.<event_type>`` like any other o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+import threading
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import msgspec
@@ -50,6 +53,10 @@ from .event_rights import signed
 from .streams import Broadcast, EventStream
 
 Handler = Callable[[Request], Awaitable[Any]]
+
+# A name that is a part of a type, of a subject and of a file's name.
+_EVENT_TYPE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}")
+_MOST_STREAMS = 1000
 
 
 class UnknownEventType(BadRequest):
@@ -101,6 +108,7 @@ class AvisoRoutes:
         self.registry = registry
         self.broadcast = broadcast
         self.state = state
+        self._lock = threading.Lock()
         self._streams: dict[tuple[str, str], Stream] = {}
 
     def routes(self) -> list[Route]:
@@ -202,7 +210,7 @@ class AvisoRoutes:
             )
         schema = self.registry.aviso_schema(asked.event_type)
         wanted = Wanted(asked.event_type, asked.identifier, schema)
-        stream = self._stream_of(asked.event_type)
+        stream = await asyncio.to_thread(self._stream_of, asked.event_type)
         last = self.broadcast.position if not ends else self.log.last()
         historical = asked.from_id is not None or asked.from_date is not None
         after, until = await asyncio.to_thread(self._range, stream.numbers, asked, last)
@@ -229,17 +237,26 @@ class AvisoRoutes:
     def _stream_of(self, event_type: str) -> Stream:
         schema = self.registry.aviso_schema(event_type)
         access = schema.access if schema else PUBLIC
-        stream = self._streams.get((event_type, access))
-        if stream is None:
-            path = self.state / f"{event_type}.numbers" if self.state and schema else None
-            numbers = StreamNumbers(self.log, f"{PREFIX}{event_type}", access=access, path=path)
-
-            def write(identifier: Any) -> dict[str, Any]:
-                now = self.registry.aviso_schema(event_type)
-                return now.written(identifier) if now else dict(identifier)
-
-            stream = self._streams[event_type, access] = Stream(event_type, numbers, write)
+        # One at a time: two that count into one file would count twice.
+        with self._lock:
+            stream = self._streams.get((event_type, access))
+            if stream is None:
+                if len(self._streams) >= _MOST_STREAMS:
+                    self._streams.clear()  # those in use live on with their listeners
+                path = self._path_of(event_type, access) if schema else None
+                numbers = StreamNumbers(self.log, f"{PREFIX}{event_type}", access=access, path=path)
+                stream = Stream(event_type, numbers, lambda keys: self._written(event_type, keys))
+                self._streams[event_type, access] = stream
         return stream
+
+    def _path_of(self, event_type: str, access: str) -> Path | None:
+        # Who may see what is counted: with other readers they are other numbers.
+        mark = "" if access == PUBLIC else f"@{quote(access, safe='')}"
+        return self.state and self.state / f"{event_type}{mark}.numbers"
+
+    def _written(self, event_type: str, identifier: Mapping[str, Any]) -> dict[str, Any]:
+        schema = self.registry.aviso_schema(event_type)
+        return schema.written(identifier) if schema else dict(identifier)
 
     def _range(self, numbers: StreamNumbers, asked: StreamRequest, last: int) -> tuple[int, int]:
         """After which number of the log the stream begins and with which a replay ends."""
@@ -285,10 +302,9 @@ class AvisoRoutes:
         return rows[0].sequence - 1 if rows else last
 
     def _check_known(self, event_type: str) -> None:
-        type_ = f"{PREFIX}{event_type}"
-        if self.registry.aviso_schema(event_type) is None and (
-            not event_type or not self.registry.takes_unknown(type_)
-        ):
+        known = self.registry.aviso_schema(event_type) is not None
+        taken = known or self.registry.takes_unknown(f"{PREFIX}{event_type}")
+        if not taken or not _EVENT_TYPE.fullmatch(event_type):
             raise UnknownEventType(event_type, list(self.registry.aviso()))
 
 

@@ -10,8 +10,9 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from ...catalogs.access import PUBLIC
 from ...catalogs.events.event import EventFilter
@@ -119,4 +120,4 @@ class StreamNumbers:
 
 
 def _rises(sequences: "array[int]") -> bool:
-    return all(first < second for first, second in pairwise(sequences))
+    return bool((np.diff(np.asarray(sequences)) > 0).all())

@@ -294,6 +294,32 @@ def test_the_numbers_stay_when_the_service_starts_anew(tmp_path: Path):
     service.stop()
 
 
+def test_what_was_stored_before_there_was_a_schema_is_still_given(tmp_path: Path):
+    service = AvisoService(tmp_path, schemas="")
+    service.start()
+    old = {"severity": "high", "polygon": "here", "more": [1]}
+    service.client().notify(event_type="storm", identifier=old)
+    listening = Listening(service.client("bob"), "storm")
+    until(lambda: service.broadcast.subscribers)
+    entry = {
+        "identifier": {
+            "severity": {"type": "FloatHandler", "required": False},
+            "polygon": {"type": "PolygonHandler", "required": False},
+        }
+    }
+    service.ask("PUT", "schemas/int.ecmwf.aviso.storm", "root", json=entry)
+    service.client().notify(event_type="storm", identifier={"severity": 5, "polygon": RING})
+    until(lambda: listening.got)
+    listening.stop()
+    assert listening.got[0].identifier == {"severity": "5", "polygon": RING}
+    first, second = replay(service, "storm")
+    assert (first.sequence, first.identifier) == (1, old)
+    assert (second.sequence, second.identifier["severity"]) == (2, "5")
+    for wanted in ({"severity": {"gt": 1}}, {"point": "46.5,8.5"}):
+        assert [each.sequence for each in replay(service, "storm", filter=wanted)] == [2]
+    service.stop()
+
+
 def test_an_event_is_encoded_once_for_all(fresh: AvisoService, monkeypatch: pytest.MonkeyPatch):
     encoded: list[int] = []
     frame = Stream.frame

@@ -273,6 +273,10 @@ def test_without_any_schema_everything_is_taken(tmp_path: Path):
         "POST", "api/v1/watch", json={"event_type": "free", "identifier": {"n": {"gt": 0}}}
     )
     assert answer.json()["field"] == "identifier.n"
+    for name in ("../x", "fre.*", "a b", "n" * 300):
+        for path in ("watch", "notification"):
+            answer = service.ask("POST", f"api/v1/{path}", json={"event_type": name})
+            assert answer.json()["code"] == "UNKNOWN_EVENT_TYPE"
     service.stop()
 
 
