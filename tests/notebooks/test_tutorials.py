@@ -44,6 +44,7 @@ def test_a_tutorial_runs_to_its_end(
         "01-first-look": ("glosea-ensemble", "image/png"),
         "02-cut-a-shape": ("points", "my-piece-of-the-sea"),
         "03-when-this-arrives": ("arrived:", "equator-by-hand", "successful"),
+        "04-a-storm-over-a-wind-farm": ("alert: /farms/shore-farm", "feather", "done", "shore-4"),
     }[path.stem]
     for word in expected:
         assert word in text, f"{path.stem} does not show {word!r}"
