@@ -156,6 +156,10 @@ class Performer(ABC):
         a station or a function that does not exist.
         """
 
+    def close(self) -> None:
+        """Wait for nothing any more; what still runs may be lost, and is delivered again."""
+        return None
+
 
 class RecipesOnly(Performer):
     """Performs nothing: for a lake whose rules only run recipes."""

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -97,10 +98,17 @@ class Dispatcher:
             self._take_back(before=float("inf"))
         self._thread.start()
 
-    def stop(self) -> None:
-        """Start nothing more; what runs is waited for briefly, else delivered again later."""
+    def stop(self, release: Callable[[], None] = lambda: None) -> None:
+        """Start nothing more; what runs is waited for briefly, else delivered again later.
+
+        Parameters
+        ----------
+        release : callable, optional
+            Lets performers wait no more.
+        """
         self._stopping = True
         self._news.set()
+        release()
         self._thread.join(timeout=2.0)
         for pool in self._pools.values():
             pool.close(wait=CLOSE_SECONDS)
@@ -267,6 +275,9 @@ class Dispatcher:
         except (Refused, ValueError, TypeError) as error:
             ending = Ending(delivery, error=said_of(error), final=True)
         except BoathouseError as error:
+            if self._stopping:
+                # Not its fault: it stays leased, and the next dispatcher takes it back.
+                return
             ending = Ending(delivery, error=said_of(error))
         # A function, a server or a cluster may fail in any way.
         except Exception as error:

@@ -96,7 +96,8 @@ class Engine:
         self._enqueued = 0
         self._lock = -1
         self._stopping = threading.Event()
-        self.dispatcher = Dispatcher(ledger, performer or RecipesOnly(), limits=limits, alone=True)
+        self._performer = performer or RecipesOnly()
+        self.dispatcher = Dispatcher(ledger, self._performer, limits=limits, alone=True)
         self._follower = Follower(
             ledger, log, groups=groups, silence=silence, hand=self.dispatcher.hand
         )
@@ -139,7 +140,7 @@ class Engine:
         self._stopping.set()
         self._driver.stop()
         self._follower.stop()
-        self.dispatcher.stop()
+        self.dispatcher.stop(self._performer.close)
         self._house.join(timeout=2.0)
         self._relay.close()
         deadline = time.monotonic() + 2.0

@@ -16,6 +16,7 @@ from .engine import Engine
 from .executor import LocalExecutor
 from .functions import FunctionStore
 from .jobs import Job, Recipe, Schedule
+from .lake_performers import lake_performers
 from .ledger import Ledger
 from .local_rules import LocalRules, visible
 from .recipes import Shelf
@@ -231,15 +232,26 @@ def open_automation(lake: Lake, *, shelf: Shelf | None = None) -> LocalAutomatio
 
 def _open(lake: Lake, shelf: Shelf) -> LocalAutomation:
     ledger = Ledger(lake.state / "automation.sqlite")
+    executor = LocalExecutor(lake.root, ledger=ledger.path)
+    functions = FunctionStore(lake.state / "functions.sqlite")
+    performer = lake_performers(lake, executor, functions)
     engine = Engine(
         ledger,
         log=lake.log,
         shelf=shelf,
-        executor=LocalExecutor(lake.root, ledger=ledger.path),
+        executor=executor,
         state=lake.state,
+        performer=performer,
     )
     return LocalAutomation(
-        ledger, engine, shelf=shelf, log=lake.log, root=lake.root, user=lake.user
+        ledger,
+        engine,
+        shelf=shelf,
+        log=lake.log,
+        root=lake.root,
+        user=lake.user,
+        performer=performer,
+        functions=functions,
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,10 @@ from starlette.routing import Route
 
 from ...catalogs.events.remote import HttpEventLog
 from ...catalogs.lake import Connection
+from ...catalogs.observations.remote import HttpCommandQueue
+from ...workflows.actions.performers import make_performers
 from ...workflows.engine import Engine
+from ...workflows.functions import FunctionStore
 from ...workflows.jobs import Job, Schedule
 from ...workflows.ledger import Ledger
 from ...workflows.local import LocalAutomation
@@ -216,7 +219,9 @@ def build_application(
     return service_application(routes, identify=identify, prefix=prefix, lifespan=lifespan)
 
 
-def open_hub_automation(lake: Path, connection: Connection, users: HubUsers) -> LocalAutomation:
+def open_hub_automation(
+    lake: Path, connection: Connection, users: HubUsers, *, hosts: Collection[str] = ()
+) -> LocalAutomation:
     """The automation of a lake that a hub serves.
 
     Parameters
@@ -227,28 +232,55 @@ def open_hub_automation(lake: Path, connection: Connection, users: HubUsers) -> 
         The hub and the service's own token.
     users : HubUsers
         Lends tokens in users' names.
+    hosts : collection of str, optional
+        Hosts to which rules may post events although they are private.
     """
     state = lake / ".boathouse"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger, shelf, log = Ledger(state / "automation.sqlite"), Shelf(), HttpEventLog(connection)
+    executor = HubExecutor(lake, users=users, address=connection.address)
+    functions = FunctionStore(state / "functions.sqlite")
+    performer = make_performers(
+        executor,
+        functions,
+        lake=lake,
+        commands=HttpCommandQueue(connection),
+        hosts=hosts,
+    )
     engine = Engine(
         ledger,
         log=log,
         shelf=shelf,
-        executor=HubExecutor(lake, users=users, address=connection.address),
+        executor=executor,
         state=state,
         groups=users.groups,
         silence=SILENCE_SECONDS,
+        performer=performer,
     )
-    return LocalAutomation(ledger, engine, shelf=shelf, log=log, root=lake, user=connection.user)
+    return LocalAutomation(
+        ledger,
+        engine,
+        shelf=shelf,
+        log=log,
+        root=lake,
+        user=connection.user,
+        performer=performer,
+        functions=functions,
+    )
 
 
 def main() -> None:
-    """Serve the lake that ``BOATHOUSE_LAKE`` names, as a service of the hub."""
+    """Serve the lake that ``BOATHOUSE_LAKE`` names, as a service of the hub.
+
+    ``BOATHOUSE_WEBHOOK_HOSTS`` is a comma list of hosts that rules may post to although they
+    are private.
+    """
     token = os.environ["JUPYTERHUB_API_TOKEN"]
     connection = Connection(address=os.environ["BOATHOUSE_ADDRESS"], token=token, user="automation")
     users = HubUsers(os.environ["JUPYTERHUB_API_URL"], token)
-    automation = open_hub_automation(Path(os.environ["BOATHOUSE_LAKE"]), connection, users)
+    hosts = [each for each in os.environ.get("BOATHOUSE_WEBHOOK_HOSTS", "").split(",") if each]
+    lake = Path(os.environ["BOATHOUSE_LAKE"])
+    automation = open_hub_automation(lake, connection, users, hosts=hosts)
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
     serve(build_application(automation, identify_by_hub(), prefix))
 
