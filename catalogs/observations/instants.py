@@ -1,6 +1,7 @@
 """Times of observations: whole microseconds since 1970 in UTC, which sort everywhere alike."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ..errors import BadRequest
 
@@ -50,6 +51,8 @@ def in_range(time: int, field: str = "time") -> int:
     return time
 
 
+# A batch says few times, of many values.
+@lru_cache(maxsize=4096)
 def instant_text(time: int) -> str:
     """The RFC 3339 text of a time, in UTC, as short as it is exact.
 

@@ -127,7 +127,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if not self.after:
             return (0, 0)
         series, _, time = self.after.partition(".")
-        if not (series.isdecimal() and time.removeprefix("-").isdecimal() and len(time) < 19):
+        numbers = (series, time.removeprefix("-"))
+        if not all(each.isdecimal() and each.isascii() and len(each) < 19 for each in numbers):
             raise BadRequest("after must be what an earlier answer gave.", field="after")
         return (int(series), int(time))
 

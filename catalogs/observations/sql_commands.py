@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Any, get_args
 from uuid import uuid4
 
@@ -10,10 +11,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from ..access import PRIVATE, Reader
+from ..access import Reader
 from ..errors import BadRequest, Conflict, Forbidden, NotFound
-from ..events.event import Event
-from .commands import ENDED, EXPIRES, Command, CommandQueue, State, Step
+from .command_checks import LARGEST, asker_of, check_command, event_of
+from .commands import EXPIRES, Command, CommandQueue, State, Step
 from .database import POSTGRESQL, Database
 from .instants import SECOND, instant_text
 from .register import Register, visible
@@ -21,10 +22,7 @@ from .sql_outbox import SqlOutbox
 from .stations import Station
 from .tables import COMMANDS
 
-EVENT = "org.boathouse.command."
 LONGEST_WAIT = 60.0
-LONGEST_LIFE = 366 * 86_400.0
-LARGEST = 100_000
 MOST_WAITING = 1000
 # How often other processes' commands are looked for, in seconds; our own wake at once.
 LOOK_SECONDS = 0.5
@@ -79,7 +77,7 @@ class SqlCommandQueue(CommandQueue):
         reader: Reader | None = None,
     ) -> Command:
         """Queue a command; see :class:`.commands.CommandQueue`."""
-        asker = _asker(owner, reader)
+        asker = asker_of(owner, reader)
         place = visible(self._register.now(), station, asker)
         if not place.may_be_operated(asker):
             raise Forbidden(
@@ -88,7 +86,7 @@ class SqlCommandQueue(CommandQueue):
                 field="station",
             )
         given = parameters or {}
-        _check(place, command, given, expires, key)
+        check_command(place, command, given, expires, key)
         now = self._now()
         moment = instant_text(now)
         made = Command(
@@ -227,13 +225,15 @@ class SqlCommandQueue(CommandQueue):
         return ended
 
     def _add(self, made: Command, expires: int) -> Command:
+        key = _digest(made.key)
+
         def change(connection: sa.Connection) -> Command:
-            if made.key:
+            if key:
                 same = connection.execute(
                     sa.select(COMMANDS.c.number, COMMANDS.c.body).where(
                         COMMANDS.c.station == made.station,
                         COMMANDS.c.owner == made.owner,
-                        COMMANDS.c.key == made.key,
+                        COMMANDS.c.key == key,
                     )
                 ).one_or_none()
                 if same is not None:
@@ -251,14 +251,14 @@ class SqlCommandQueue(CommandQueue):
                     id=made.id,
                     station=made.station,
                     owner=made.owner,
-                    key=made.key or None,
+                    key=key,
                     state=made.state,
                     expires=expires,
                     body=msgspec.json.encode(made),
                 )
                 .returning(COMMANDS.c.number)
             ).scalar_one()
-            self._outbox.put(connection, [_event(made)])
+            self._outbox.put(connection, [event_of(made, self._station(made).network)])
             return msgspec.structs.replace(made, number=number)
 
         try:
@@ -314,13 +314,15 @@ class SqlCommandQueue(CommandQueue):
             .where(COMMANDS.c.id == command.id)
             .values(state=state, body=msgspec.json.encode(new))
         )
-        self._outbox.put(connection, [_event(new)])
+        self._outbox.put(connection, [event_of(new, self._station(new).network)])
         return new
 
     def _find(
         self, connection: sa.Connection, id: str, reader: Reader | None, *, lock: bool = False
     ) -> Command:
-        statement = sa.select(COMMANDS.c.number, COMMANDS.c.body).where(COMMANDS.c.id == id)
+        # PostgreSQL takes no text with a NUL in it, so that what is no id does not get there.
+        wanted = id if id.isalnum() else ""
+        statement = sa.select(COMMANDS.c.number, COMMANDS.c.body).where(COMMANDS.c.id == wanted)
         row = connection.execute(self._locked(statement) if lock else statement).one_or_none()
         command = _decoded(row) if row is not None else None
         if command is None or not (
@@ -343,50 +345,11 @@ class SqlCommandQueue(CommandQueue):
         return int(self._clock() * SECOND)
 
 
-def _asker(owner: str, reader: Reader | None) -> Reader | None:
-    if not owner or (reader is not None and reader.name == owner):
-        return reader
-    if reader is not None and not reader.admin:
-        raise Forbidden(f"You are {reader.name!r}, not {owner!r}.", field="owner")
-    return Reader(name=owner)
-
-
-def _check(
-    station: Station, command: str, parameters: dict[str, Any], expires: float, key: str
-) -> None:
-    if command not in station.commands:
-        known = ", ".join(sorted(station.commands)) or "none"
-        raise BadRequest(
-            f"{station.id!r} has no command {command[:80]!r}; it knows {known}.", field="command"
-        )
-    if not 0 < expires <= LONGEST_LIFE:
-        raise BadRequest("expires is the seconds to wait, above 0 to a year.", field="expires")
-    if len(key) > 200:
-        raise BadRequest("A key has at most 200 characters.", field="key")
-    if len(msgspec.json.encode(parameters)) > LARGEST:
-        raise BadRequest(f"parameters have at most {LARGEST:,} bytes.", field="parameters")
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(station.commands[command]).iter_errors(parameters))
-    if error is not None:
-        place = ".".join(["parameters", *map(str, error.absolute_path)])
-        raise BadRequest(f"{place} of {command!r}: {error.message[:300]}.", field=place)
+def _digest(key: str) -> str | None:
+    """What stands for a key in the index, whose entries are short in PostgreSQL."""
+    return blake2b(key.encode(errors="replace"), digest_size=32).hexdigest() if key else None
 
 
 def _decoded(row: Any) -> Command:
     command = msgspec.json.decode(row.body, type=Command)
     return msgspec.structs.replace(command, number=row.number)
-
-
-def _event(command: Command) -> Event:
-    """What the owner of a command is told."""
-    return Event(
-        type=EVENT + ("queued" if command.state == "waiting" else command.state),
-        source=f"/stations/{command.station}/commands",
-        id=f"{command.id}-{command.state}",
-        subject=f"/stations/{command.station}/commands/{command.id}",
-        owner=command.owner,
-        access=PRIVATE,
-        data=msgspec.to_builtins(command) | {"ended": command.state in ENDED},
-    )

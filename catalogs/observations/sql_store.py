@@ -3,7 +3,7 @@
 import time as clock_time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from ..access import Reader
 from ..errors import BadRequest, Forbidden, NotFound
 from ..events.event import ITEM_CREATED, ITEM_UPDATED, Event
 from ..events.log import EventLog
+from ..times import now_text
 from .database import Database
 from .formats import decode
 from .instants import DAY, SECOND, instant, instant_text
@@ -266,9 +267,9 @@ def _resolved(
             raise _refusal(
                 reading, "units", f"{reading.variable!r} is in {units!r}, not {reading.units!r}"
             )
-        if reading.time > now + FARTHEST_AHEAD:
-            text = instant_text(reading.time)
-            raise _refusal(reading, "time", f"{text} is more than a day ahead")
+        for field, time in (("time", reading.time), ("issued", reading.issued or 0)):
+            if time > now + FARTHEST_AHEAD:
+                raise _refusal(reading, field, f"{instant_text(time)} is more than a day ahead")
         value = Value(reading, reading.value, reading.issued)
         values.append(((number, reading.time), value))
     return values
@@ -307,27 +308,30 @@ def _events(effects: Iterable[Effect], entries: Entries) -> list[Event]:
     by_station: dict[str, list[Effect]] = {}
     for effect in effects:
         by_station.setdefault(effect.reading.station, []).append(effect)
-    batch = uuid4().hex
+    batch, now = uuid4().hex, now_text()
     return [
-        _event(entries.stations[id], found, f"{batch}-{id}") for id, found in by_station.items()
+        _event(entries.stations[id], found, f"{batch}-{id}", now)
+        for id, found in by_station.items()
     ]
 
 
-def _event(station: Station, effects: Sequence[Effect], id: str) -> Event:
-    stored = sum(effect.first for effect in effects)
-    times = [effect.reading.time for effect in effects]
+def _event(station: Station, effects: Sequence[Effect], id: str, now: str) -> Event:
+    stored = 0
+    times: list[int] = []
     newest: dict[str, Reading] = {}
-    for reading, _, counts in effects:
+    for reading, first, counts in effects:
+        stored += first
+        times.append(reading.time)
         if counts and (
             reading.variable not in newest or reading.time >= newest[reading.variable].time
         ):
             newest[reading.variable] = reading
     place = f"{station.lon},{station.lat}"
-    known = {"bbox": f"{place},{place}"} if "bbox" in Event.__struct_fields__ else {}
     return Event(
         type=ITEM_CREATED if stored else ITEM_UPDATED,
         source=f"/collections/{station.network}",
         id=id,
+        time=now,
         subject=f"/collections/{station.network}/stations/{station.id}",
         collection=station.network,
         datatime=instant_text(max(times)),
@@ -343,5 +347,5 @@ def _event(station: Station, effects: Sequence[Effect], id: str) -> Event:
             "revised": len(effects) - stored,
             "values": {name: reading.value for name, reading in newest.items()},
         },
-        **cast("dict[str, Any]", known),
+        bbox=f"{place},{place}",
     )

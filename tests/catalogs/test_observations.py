@@ -177,6 +177,7 @@ def test_the_event_says_what_came_and_where(
     assert (first.source, first.collection) == ("/collections/harbour", "harbour")
     assert (first.owner, first.access, first.datatime) == ("ann", "private", "2021-05-16T13:00:00Z")
     assert first.data["values"] == {"t": 281.0, "ff": 9.0}
+    assert first.bbox == "10.1,54.3,10.1,54.3"
     assert first.data["geometry"]["coordinates"] == [10.1, 54.3]
     assert (first.data["station"], first.data["stored"]) == ("quay", 3)
     assert second.type == "org.ogc.api.collection.item.update"
@@ -190,6 +191,7 @@ def test_the_event_says_what_came_and_where(
         ({"variable": "rh"}, "rows.2.variable", BadRequest),
         ({"units": "degC"}, "rows.2.units", BadRequest),
         ({"time": instant("2199-01-01")}, "rows.2.time", BadRequest),
+        ({"issued": instant("2199-01-01")}, "rows.2.issued", BadRequest),
     ],
 )
 def test_a_batch_with_one_bad_row_is_refused_whole(
@@ -306,11 +308,9 @@ def test_ids_and_networks_belong_to_who_made_them(observations: SqlObservations)
         ({"commands": {"move": {"type": "nothing"}}}, "commands.move"),
     ],
 )
-def test_a_wrong_station_is_refused_by_field(
-    observations: SqlObservations, wrong: dict[str, Any], field: str
-) -> None:
+def test_a_wrong_station_is_refused_by_field(wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        observations.register([station(**{"id": "x", **wrong})])
+        station(**{"id": "x", **wrong}).validated()
     assert caught.value.field == field
 
 
@@ -397,3 +397,26 @@ def test_another_kind_of_database_is_refused(log: SqliteEventLog) -> None:
     assert caught.value.field == "place"
     with pytest.raises(Unavailable):
         SqlObservations("postgresql://nobody@127.0.0.1:1/none", log=log)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"bbox": (1.0, 2.0, 3.0)}, "bbox"),
+        ({"bbox": (0.0, 5.0, 1.0, 4.0)}, "bbox"),
+        ({"since": "noon"}, "since"),
+        ({"until": "2021-05"}, "until"),
+        ({"after": "1"}, "after"),
+        ({"after": f"{10**30}.1"}, "after"),
+        ({"stations": ("\x00",)}, "station"),
+    ],
+)
+def test_a_wrong_query_is_refused_by_field(
+    observations: SqlObservations, query: dict[str, Any], field: str
+) -> None:
+    with pytest.raises((BadRequest, NotFound)) as caught:
+        observations.find(Query(**query))
+    assert caught.value.field == field
+    with pytest.raises(NotFound):
+        observations.commands.command("\x00")

@@ -11,6 +11,8 @@ import httpx
 import msgspec
 import pytest
 from covjson_pydantic.coverage import CoverageCollection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from boathouse.catalogs.access import Reader
 from boathouse.catalogs.cubes import open_collection
@@ -279,3 +281,59 @@ def test_automation_sends_in_the_name_of_a_rules_owner_and_time_runs_out(running
     assert running.as_user("imager").commands.poll("quay") == []
     with pytest.raises(NotFound):
         running.as_user("eve").commands.command(sent.id)
+
+
+_words = st.sampled_from(
+    ["", "quay", "t", "expose", "accepted", "2021-05-16", "-1", "1e999", "\x00", "nan", "1,2,3,4"]
+)
+_leaf = _words | st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=8)
+_names = st.sampled_from(
+    "id network lat lon variables units time values station command parameters expires key state "
+    "dimensions data commands expose".split()
+)
+_body = st.recursive(
+    _leaf, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_names, inner, max_size=4)
+)
+_paths = st.sampled_from(
+    "networks networks/x/compaction stations stations/quay observations commands commands/x "
+    "stations/quay/observations stations/quay/revisions stations/quay/commands "
+    "commands/%00/acknowledgement stations/%00/observations".split()
+)
+_parameters = st.dictionaries(
+    st.sampled_from("since bbox limit after latest f state variable time".split()),
+    _words,
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    method=st.sampled_from(["GET", "POST", "POST", "DELETE"]),
+    path=_paths,
+    params=_parameters,
+    body=st.binary(max_size=30) | _body.map(msgspec.json.encode),
+    kind=st.sampled_from(["application/json", "text/csv", "application/x-ndjson"]),
+)
+def test_no_request_breaks_the_service(
+    running: Service,
+    client: httpx.Client,
+    method: str,
+    path: str,
+    params: Any,
+    body: bytes,
+    kind: str,
+) -> None:
+    answer = client.request(
+        method, path, params=params, content=body, headers={"Content-Type": kind}
+    )
+    assert answer.status_code < 500, answer.text
+
+
+@pytest.fixture(scope="module")
+def client(running: Service) -> Iterator[httpx.Client]:
+    base = f"{running.address}services/observations/"
+    headers = {"Authorization": "token ann-token"}
+    with httpx.Client(base_url=base, headers=headers, timeout=20, trust_env=False) as opened:
+        yield opened
