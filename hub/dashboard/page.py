@@ -17,6 +17,7 @@ from .feed import Subscriber
 from .loading import Loader, Notices
 from .map_card import MapCard
 from .results import ResultsView
+from .rules_card import RulesCard
 from .runs import RunsView
 from .session import Visitor
 from .work import Desk
@@ -74,6 +75,7 @@ class Page:
         self.arrivals = ArrivalsView(self._open)
         self.runs = RunsView(prefix, self._reader, self._choose)
         self.results = ResultsView(desk, dashboard.fields, session.lake, prefix, self._choose)
+        self.rules = RulesCard(desk, session, prefix, self._load_rules, self._complain)
         self._loaders = {
             "catalog": self._loader("The catalog", session.collections, self._got_collections),
             "arrivals": self._loader(
@@ -82,6 +84,7 @@ class Page:
             "runs": self._loader(
                 "The list of runs", lambda: (session.jobs(JOBS), session.rules()), self.runs.load
             ),
+            "rules": self._loader("The list of rules", self.rules.ask, self.rules.load),
         }
         self._subscriber = Subscriber(desk, self._reader, self._came, self._health)
         # Only when the browser shows the page, so that it shows it at once.
@@ -103,6 +106,7 @@ class Page:
             "series": self.map.series.view,
             "arrivals": self.arrivals.view,
             "runs": self.runs.view,
+            "rules": self.rules.view,
             "results": self.results.view,
             "address": self.address,
         }
@@ -165,6 +169,8 @@ class Page:
         self.runs.add(events)
         if self.runs.lacks_rule:
             self._loaders["runs"].load()
+            self._loaders["rules"].load()
+        self.rules.stir()
         of_items = [event for event in events if event.type in ITEM_EVENTS]
         if of_items:
             # The first item of a new collection comes before we know the collection.
@@ -172,6 +178,13 @@ class Page:
             self._early = [*self._early, *new][-EARLY:]
             self._loaders["catalog"].load()
         self.arrivals.add(events, self._collections)
+
+    def _load_rules(self) -> None:
+        self._loaders["rules"].load()
+
+    def _complain(self, title: str, text: str) -> None:
+        close = ("Close", lambda: self.notices.clear("undone"))
+        self.notices.say("undone", title, text, close)
 
     def _health(self) -> None:
         if self._dashboard.follower.broken:

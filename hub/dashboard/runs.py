@@ -1,4 +1,4 @@
-"""The visitor's runs, with state and progress as they change, and the rules that set them off."""
+"""The visitor's runs, with state and progress as they change."""
 
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
@@ -86,8 +86,7 @@ class RunsView:
         newest = sorted(self._jobs.values(), key=lambda job: (job.created, job.id), reverse=True)
         self._jobs = {job.id: job for job in newest[:MOST]}
         rows = [self._row(job) for job in self._jobs.values()]
-        rules = [_rule_row(rule) for rule in self._rules]
-        self.view.put(rows + rules, loaded=self._loaded or bool(rows))
+        self.view.put(rows, loaded=self._loaded or bool(rows))
 
     def _row(self, job: Job) -> Row:
         word, tone = _STATES[job.state]
@@ -132,15 +131,3 @@ def _place(job: Job) -> tuple[str, ...]:
     """The first parameter that is a plain text, since it mostly says on which data."""
     texts = [value for value in job.parameters.values() if isinstance(value, str) and value]
     return (texts[0][:60],) if texts else ()
-
-
-def _rule_row(rule: Rule) -> Row:
-    where = rule.where.collection or rule.where.type or "any event"
-    return Row(
-        key=f"rule {rule.name}",
-        title=rule.name,
-        details=(f"runs {rule.recipe}", f"on {where}"),
-        group="Rules",
-        badge="paused" if rule.paused else "on",
-        tone="" if rule.paused else "good",
-    )

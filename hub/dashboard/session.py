@@ -1,5 +1,7 @@
 """What one visitor of the dashboard may see, and where it comes from."""
 
+from typing import Any
+
 import msgspec
 
 from ...catalogs.access import Reader
@@ -7,6 +9,7 @@ from ...catalogs.errors import NotFound
 from ...catalogs.lake import Connection, Lake, connect_lake
 from ...catalogs.records import Collection, Item
 from ...workflows.automation import Automation
+from ...workflows.deliveries import Delivery
 from ...workflows.jobs import Job, Rule
 
 
@@ -97,6 +100,22 @@ class Session:
         if self._automation is None:
             return []
         return self._automation.rules(reader=self._asker)
+
+    def pause_rule(self, name: str, paused: bool) -> Rule:
+        """Let one of the visitor's rules rest, or go on; raises ``NotFound``."""
+        return self._engine().pause_rule(name, paused, reader=self._asker)
+
+    def deliveries(self, rule: str = "", *, state: Any = "", limit: int) -> list[Delivery]:
+        """What the visitor's rules did, newest first."""
+        if self._automation is None:
+            return []
+        found = self._automation.deliveries(rule, state=state, limit=limit, reader=self._asker)
+        # An administrator is shown his own, as everywhere on this page.
+        return [each for each in found if each.owner == self.reader.name]
+
+    def retry_delivery(self, id: str) -> Delivery:
+        """Try a dead letter again; raises ``NotFound``."""
+        return self._engine().retry_delivery(id, reader=self._asker)
 
     def close(self) -> None:
         """Release connections."""
