@@ -7,7 +7,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -297,7 +297,10 @@ class AvisoRoutes:
 
     def _upto(self, date: datetime, last: int) -> int:
         """The log's number of the last event published at or before a time."""
-        where = EventFilter(since=(date + timedelta(microseconds=1)).isoformat())
+        tick = timedelta(microseconds=1)
+        if date > datetime.max.replace(tzinfo=UTC) - tick:
+            return last
+        where = EventFilter(since=(date + tick).isoformat())
         rows = self.log.stored(after=0, limit=1, where=where)
         return rows[0].sequence - 1 if rows else last
 

@@ -232,6 +232,7 @@ def test_replay_from_and_until_a_number_or_a_date(fresh: AvisoService):
     assert range_of(0, 99) == [1, 2, 3, 4, 5]
     assert range_of(times[2]) == [3, 4, 5]
     assert range_of(times[1], times[3]) == [2, 3, 4]
+    assert range_of(times[3], "9999-12-31T23:59:59.999999Z") == [4, 5]
     assert range_of("2020-01-01") == [1, 2, 3, 4, 5]
     assert range_of("2100-01-01T00:00:00") == []
 
