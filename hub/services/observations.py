@@ -5,7 +5,8 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 MOST_STATIONS = 10_000
 COMPACTION_SECONDS = 60.0
 EXPIRY_SECONDS = 1.0
-# A compaction that failed is tried again; whatever the reason, the table has everything.
+# What a compaction or an expiry may end with that is no defect; it is tried again.
 _FAILURES = (BoathouseError, OSError, SQLAlchemyError, icechunk.IcechunkError)
 
 
@@ -217,25 +218,26 @@ class ObservationService:
         return json_response(found)
 
     def _compact_all(self) -> None:
-        assert self.compactor is not None
         while not self._stop.wait(self.every):
-            try:
-                waiting = self.compactor.waiting()
-            except _FAILURES as error:
-                logger.error("Could not look for what is to be compacted: %s", error)
-                continue
-            for network in waiting:
-                try:
-                    self.compactor.compact(network)
-                except _FAILURES as error:
-                    logger.error("Could not compact %s: %s", network, error)
+            self._attempt("compact", self._compact_each)
+
+    def _compact_each(self) -> None:
+        assert self.compactor is not None
+        for network in self.compactor.waiting():
+            self._attempt(f"compact {network}", partial(self.compactor.compact, network))
 
     def _expire(self) -> None:
         while not self._stop.wait(EXPIRY_SECONDS):
-            try:
-                self.observations.commands.expire()
-            except _FAILURES as error:
-                logger.error("Could not look for commands whose time is over: %s", error)
+            self._attempt("let commands expire", self.observations.commands.expire)
+
+    def _attempt(self, what: str, work: Callable[[], object]) -> None:
+        """Do it, or log why not: it comes up again, and the table has everything."""
+        try:
+            work()
+        except _FAILURES as error:
+            logger.error("Could not %s: %s", what, error)
+        except Exception:
+            logger.exception("Could not %s", what)
 
 
 def build_application(

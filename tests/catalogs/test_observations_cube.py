@@ -279,7 +279,7 @@ def test_whoever_is_killed_no_acknowledged_batch_is_lost_and_no_event_is_told_tw
     lake.close()
     acknowledged: list[int] = []
     dice = random.Random(4)
-    for _ in range(4):
+    for _ in range(3):
         start = acknowledged[-1] + 1 if acknowledged else 0
         with subprocess.Popen(
             [sys.executable, "-c", WRITER, str(root), str(start)],

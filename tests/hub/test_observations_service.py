@@ -288,19 +288,50 @@ _words = st.sampled_from(
 )
 _leaf = _words | st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=8)
 _names = st.sampled_from(
-    "id network lat lon variables units time values station command parameters expires key state "
-    "dimensions data commands expose".split()
+    [
+        "id",
+        "network",
+        "lat",
+        "lon",
+        "variables",
+        "units",
+        "time",
+        "values",
+        "station",
+        "command",
+        "parameters",
+        "expires",
+        "key",
+        "state",
+        "dimensions",
+        "data",
+        "commands",
+        "expose",
+    ]
 )
 _body = st.recursive(
     _leaf, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_names, inner, max_size=4)
 )
 _paths = st.sampled_from(
-    "networks networks/x/compaction stations stations/quay observations commands commands/x "
-    "stations/quay/observations stations/quay/revisions stations/quay/commands "
-    "commands/%00/acknowledgement stations/%00/observations".split()
+    [
+        "networks",
+        "networks/x/compaction",
+        "stations",
+        "stations/quay",
+        "observations",
+        "commands",
+        "commands/x",
+        "stations/quay/observations",
+        "stations/quay/revisions",
+        "stations/quay/commands",
+        "commands/%00/acknowledgement",
+        "stations/%00/observations",
+    ]
 )
 _parameters = st.dictionaries(
-    st.sampled_from("since bbox limit after latest f state variable time".split()),
+    st.sampled_from(
+        ["since", "bbox", "limit", "after", "latest", "f", "state", "variable", "time"]
+    ),
     _words,
     max_size=3,
 )
