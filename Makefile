@@ -6,7 +6,7 @@ LAKE ?= lake
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench docs browser lock wheel clean
+.PHONY: help up test check bench docs browser postgresql etcd lock wheel clean
 
 help: ## Show these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,7 +14,7 @@ help: ## Show these lines
 up: .venv/hub.stamp ## Set everything up and run Boathouse (PORT=8000 LAKE=lake)
 	@exec $(BIN)/boathouse up --lake "$(LAKE)" --port "$(PORT)"
 
-test: .venv/test.stamp browser ## Set everything up and pass the whole test suite
+test: .venv/test.stamp browser postgresql ## Set everything up and pass the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
 check: .venv/test.stamp ## Lint, types, floors and fast tests: for every commit
@@ -24,7 +24,7 @@ check: .venv/test.stamp ## Lint, types, floors and fast tests: for every commit
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not hub and not browser and not slow"
 
-bench: .venv/bench.stamp browser ## Measure side by side with peers (prints ratios and the load)
+bench: .venv/bench.stamp browser etcd ## Measure side by side with peers (prints ratios and the load)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --timeout 1800 -s $(PYTEST)
 
 docs: .venv/test.stamp ## Build the documentation into docs/_build
@@ -87,6 +87,15 @@ apt = { if [ "$$(id -u)" = 0 ]; then run=""; elif sudo -n true 2>/dev/null; then
 browser:
 	@command -v chromium > /dev/null || { echo "Fetching Debian's chromium for the browser tests"; \
 	  ( $(call apt,chromium) ) || echo "chromium is not here and apt may not fetch it: the browser tests will be skipped"; }
+
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null \
+	  || { echo "Fetching Debian's PostgreSQL for the tests of observations"; \
+	  ( $(call apt,postgresql) ) || echo "PostgreSQL is not here and apt may not fetch it: its tests will be skipped"; }
+
+etcd:
+	@command -v etcd > /dev/null || { echo "Fetching Debian's etcd, which the peer pyaviso 1.0.2 needs"; \
+	  ( $(call apt,etcd-server) ) || echo "etcd is not here and apt may not fetch it: no peer for the event log"; }
 
 clean: ## Remove what was built (the lake stays)
 	rm -rf .venv build dist docs/_build artefacts *.egg-info

@@ -31,6 +31,7 @@ HEALTH = {
     "catalog": ("services/catalog/health", {200}),
     "automation": ("services/automation/health", {200}),
     "extract": ("services/extract/health", {200}),
+    "observations": ("services/observations/health", {200}),
     "dashboard": ("services/dashboard/health", {200}),
     "dask-gateway": ("services/dask-gateway/api/health", {200}),
 }
