@@ -47,7 +47,7 @@ from .aviso_requests import (
     read_number,
 )
 from .aviso_schemas import SchemaRoutes
-from .aviso_streams import AvisoSubscriber, Stream, timestamp
+from .aviso_streams import AvisoSubscriber, Counter, Stream, timestamp
 from .connection import Connection
 from .event_rights import signed
 from .streams import Broadcast, EventStream
@@ -110,6 +110,11 @@ class AvisoRoutes:
         self.state = state
         self._lock = threading.Lock()
         self._streams: dict[tuple[str, str], Stream] = {}
+        for event_type, schema in registry.aviso().items():
+            path = self._path_of(event_type, schema.access)
+            if path and path.exists():
+                self._stream_of(event_type).numbers.count(log.last())
+        broadcast.subscribers.add(Counter(lambda: list(self._streams.values())))
 
     def routes(self) -> list[Route]:
         """The paths, below the service's prefix, with those of the registry."""

@@ -153,6 +153,32 @@ class _Frames:
         return frames, Piece.of([frame.encode(LIVE) for frame in frames]) if shared else None
 
 
+class Counter:
+    """Counts what comes while nobody listens, so that it has its number before it is cut off.
+
+    Parameters
+    ----------
+    streams : callable
+        Gives the streams that are counted.
+    """
+
+    key = b"aviso numbers"
+    where = EventFilter()
+    reader = Reader(name="aviso", admin=True)
+    after = 0
+
+    def __init__(self, streams: Callable[[], Iterable[Stream]]) -> None:
+        self._streams = streams
+
+    def offer(self, batch: Batch) -> None:
+        """Count new events."""
+        for stream in self._streams():
+            stream.numbers.add(list(batch.rows))
+
+    def live_on(self, silent_since: float) -> None:
+        """It has nobody to tell."""
+
+
 class AvisoSubscriber(Subscriber):
     """One client's place in a stream, told in Aviso's events.
 

@@ -20,6 +20,7 @@ from boathouse.catalogs.events.schema import SchemaRegistry
 from boathouse.catalogs.events.sqlite import SqliteEventLog
 from boathouse.hub.services.application import Server, service_application
 from boathouse.hub.services.aviso import AvisoRoutes
+from boathouse.hub.services.aviso_streams import AvisoSubscriber
 from boathouse.hub.services.streams import Broadcast
 
 PREFIX = "/services/events/"
@@ -107,6 +108,10 @@ class AvisoService:
     def ask(self, method: str, path: str, user: str = "ann", **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {user}-token", **more.pop("headers", {})}
         return httpx.request(method, self.url + path, headers=headers, trust_env=False, **more)
+
+    def listeners(self) -> int:
+        """How many streams are open."""
+        return sum(isinstance(each, AvisoSubscriber) for each in self.broadcast.subscribers)
 
     def command(
         self, *words: str, user: str = "ann", home: Path

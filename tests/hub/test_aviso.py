@@ -10,6 +10,7 @@ import pyaviso
 import pytest
 
 from boathouse.catalogs.events.event import Event
+from boathouse.catalogs.events.log import Retention
 from boathouse.hub.services.aviso_streams import Stream
 
 from .aviso_service import AvisoService, until
@@ -127,7 +128,7 @@ def test_numbers_have_no_gaps_whatever_else_the_log_holds(fresh: AvisoService):
 
 def test_live_notifications_come_at_once_and_in_order(fresh: AvisoService):
     listening = Listening(fresh.client("bob"), "flight")
-    until(lambda: len(fresh.broadcast.subscribers) == 1)
+    until(lambda: fresh.listeners() == 1)
     client = fresh.client()
     for n in range(50):
         client.notify(**flight(n))
@@ -208,7 +209,7 @@ def test_filters_by_place(filtered: AvisoService, wanted: dict[str, Any], expect
 def test_a_live_filter_is_the_same_as_one_of_the_past(filtered: AvisoService):
     wanted = {"polygon": "46.5,8.5,46.5,20,60,20,60,8.5,46.5,8.5", "severity": {"gt": 5}}
     listening = Listening(filtered.client(), "storm", filter=wanted)
-    until(lambda: len(filtered.broadcast.subscribers) == 1)
+    until(lambda: filtered.listeners() == 1)
     for severity, ring in [(6, FAR), (4, RING), (9, RING)]:
         identifier = {"severity": severity, "polygon": ring}
         filtered.client().notify(event_type="storm", identifier=identifier, payload=severity)
@@ -248,7 +249,7 @@ def test_a_listener_resumes_where_it_was_and_after_the_service_restarts(tmp_path
         return Listening(client, "flight", filter={"country": "it"})
 
     first = listener()
-    until(lambda: service.broadcast.subscribers)
+    until(service.listeners)
     for n in range(1, 6):
         service.client().notify(**flight(n))
     until(lambda: len(first.got) == 5)
@@ -295,13 +296,40 @@ def test_the_numbers_stay_when_the_service_starts_anew(tmp_path: Path):
     service.stop()
 
 
+def numbers_from(service: AvisoService, start: Any) -> list[int]:
+    return [each.sequence for each in replay(service, "flight", start_from=start)]
+
+
+def test_numbers_stay_when_old_events_are_cut_off(tmp_path: Path):
+    service = AvisoService(tmp_path)
+    service.start()
+    for n in range(6):
+        service.client().notify(**flight(n))
+    assert len(replay(service, "flight")) == 6
+    assert service.log.trim(Retention(events=2)).first == 5
+    for _ in range(2):
+        assert numbers_from(service, "2020-01-01") == [5, 6]
+        assert numbers_from(service, 5) == [6]
+        service.stop()
+        service.start()
+    # What came and went while nobody listened was counted too: who wants it is told so.
+    for n in range(6, 10):
+        service.client().notify(**flight(n))
+    until(lambda: (tmp_path / "aviso" / "flight.numbers").stat().st_size == 80)
+    service.log.trim(Retention(events=1))
+    assert numbers_from(service, 9) == [10]
+    with pytest.raises(pyaviso.HistoryGapError):
+        numbers_from(service, 6)
+    service.stop()
+
+
 def test_what_was_stored_before_there_was_a_schema_is_still_given(tmp_path: Path):
     service = AvisoService(tmp_path, schemas="")
     service.start()
     old = {"severity": "high", "polygon": "here", "more": [1]}
     service.client().notify(event_type="storm", identifier=old)
     listening = Listening(service.client("bob"), "storm")
-    until(lambda: service.broadcast.subscribers)
+    until(service.listeners)
     entry = {
         "identifier": {
             "severity": {"type": "FloatHandler", "required": False},
@@ -333,7 +361,7 @@ def test_an_event_is_encoded_once_for_all(fresh: AvisoService, monkeypatch: pyte
     filters: list[Any] = [None, {"country": "it"}, {"number": {"gte": 0}}]
     client = fresh.client("bob")
     listening = [Listening(client, "flight", filter=filters[n % 3]) for n in range(12)]
-    until(lambda: len(fresh.broadcast.subscribers) == 12)
+    until(lambda: fresh.listeners() == 12)
     for n in range(5):
         fresh.client().notify(**flight(n))
     until(lambda: all(len(each.got) == 5 for each in listening))

@@ -296,7 +296,7 @@ def test_the_command_line(service: AvisoService, tmp_path: Path):
         text=True,
     )
     try:
-        until(lambda: len(service.broadcast.subscribers) == 1)
+        until(lambda: service.listeners() == 1)
         run("notify", 'event=storm,data={"gust": 40}', *keys)
         assert listening.stdout is not None
         assert json.loads(listening.stdout.readline())["payload"] == {"gust": 40}
