@@ -1,25 +1,22 @@
 """What a notebook says to automation: ``on``, ``run``, ``schedule`` and the lists."""
 
-import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
-from ..catalogs.errors import Unavailable
-from ..catalogs.events.event import Event, EventFilter
+from ..catalogs.events.conditions import make_filter
 from ..catalogs.lake import LakeLike, open_lake
 from .automation import Automation
 from .handle import JobHandle, Saved
-from .jobs import Recipe, Rule, Schedule
-from .listing import Jobs, Listing, Standing, list_jobs, list_recipes, list_rules, list_schedules
+from .jobs import Recipe, Schedule
+from .listing import Jobs, Listing, Standing, list_jobs, list_recipes, list_schedules
 from .recipes import plain_parameters
-from .rules.model import NotebookAction
+from .rule_handle import Rules, save_rules, with_digests
+from .rules.model import Retry
+from .when import When, make_options
 
-logger = logging.getLogger(__name__)
-
-# How soon a listener that was stopped ends, in seconds; without a hub looking costs nothing.
-SILENCE_SECONDS = 0.5
-SILENCE_SECONDS_REMOTE = 30.0
+Time = datetime | date | str
 
 
 def automation(lake: LakeLike = None) -> Automation:
@@ -40,154 +37,151 @@ def automation(lake: LakeLike = None) -> Automation:
     return open_automation(opened)
 
 
-class When:
-    """A condition on events; say what shall happen with :meth:`notebook` or as a decorator.
+def on(
+    type: str | Sequence[str] = "",
+    *,
+    collection: str = "",
+    source: str = "",
+    subject: str = "",
+    since: Time = "",
+    until: Time = "",
+    data_since: Time = "",
+    data_until: Time = "",
+    bbox: Sequence[float] | str = (),
+    area: Any = None,
+    where: Mapping[str, Any] | None = None,
+    name: str = "",
+    retry: int | Mapping[str, Any] | Retry | None = None,
+    concurrency: int | None = None,
+    key: str = "",
+    batch: int = 1,
+    window: float | str = 0,
+    all_of: Sequence[Any] = (),
+    by: str = "",
+    within: float | str = 0,
+    lake: LakeLike = None,
+    **fields: Any,
+) -> When:
+    """When such an event comes ...
 
     Parameters
     ----------
-    where : EventFilter
-        Which events.
-    lake : Lake, path or None
-        Whose log.
-    """
-
-    def __init__(self, where: EventFilter, lake: LakeLike) -> None:
-        self._where = where
-        self._lake = lake
-
-    def __repr__(self) -> str:
-        return f"When(type={self._where.type!r}, collection={self._where.collection!r})"
-
-    def __call__(self, function: Callable[[Event], Any]) -> "Listener":
-        """Call a function for each event, in a thread, while this kernel lives."""
-        return Listener(function, self._where, self._lake)
-
-    def notebook(
-        self, recipe: str, parameters: dict[str, Any] | None = None, name: str = ""
-    ) -> Saved[Rule]:
-        """Save a rule that runs a recipe for each event, also when you are away.
-
-        Parameters
-        ----------
-        recipe : str
-            One of :func:`recipes`.
-        parameters : dict, optional
-            A text may hold ``{collection}``, ``{datatime}``, ``{subject}``, ``{id}``,
-            ``{source}``, ``{type}``, ``{time}`` or ``{sequence}`` of the event.
-        name : str, optional
-            A rule of the same name is replaced; by default recipe and collection.
-
-        Returns
-        -------
-        Saved
-            The rule, with ``delete()``.
-
-        Raises
-        ------
-        NotFound
-            When there is no such recipe.
-        BadParameter
-            When a parameter is unknown, missing or of the wrong type.
-        BadRequest
-            When neither a type nor a collection is given.
-
-        Examples
-        --------
-        >>> when = on("org.ogc.api.collection.item.create", collection="sst")
-        >>> when.notebook("mean-over-shape", {"dataset": "sst", ...})  # doctest: +SKIP
-        """
-        about = self._where.collection or self._where.type.rpartition(".")[2]
-        rule = Rule(
-            name=name or f"{recipe} on {about}",
-            owner="",
-            where=self._where,
-            action=NotebookAction(recipe=recipe, parameters=plain_parameters(parameters or {})),
-        )
-        chosen = automation(self._lake)
-        return Saved(chosen.save_rule(rule), chosen.delete_rule)
-
-
-class Listener:
-    """A function that is called for each event while this kernel lives.
-
-    An error in the function is shown, and the next event is taken all the same.
-    """
-
-    def __init__(
-        self, function: Callable[[Event], Any], where: EventFilter, lake: LakeLike
-    ) -> None:
-        self._function = function
-        self._where = where
-        self._lake = open_lake(lake)
-        self._stopping = threading.Event()
-        # From here on, not from when the thread happens to run.
-        self._cursor = self._lake.log.last()
-        self._thread = threading.Thread(
-            target=self._run, name=f"boathouse-on-{function.__name__}", daemon=True
-        )
-        self._thread.start()
-
-    def __repr__(self) -> str:
-        state = "stopped" if self._stopping.is_set() else "listening"
-        return (
-            f"<{self._function.__name__} on {self._where.type or self._where.collection}: {state}>"
-        )
-
-    def __call__(self, event: Event) -> Any:
-        """Call the function by hand, as for a test."""
-        return self._function(event)
-
-    def stop(self) -> None:
-        """Listen no longer."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        silence = SILENCE_SECONDS_REMOTE if self._lake.connection else SILENCE_SECONDS
-        while not self._stopping.is_set():
-            try:
-                for event in self._lake.log.follow(
-                    after=self._cursor, where=self._where, timeout=silence
-                ):
-                    if self._stopping.is_set():
-                        return
-                    self._cursor = event.sequence
-                    self._call(event)
-            except Unavailable:
-                self._stopping.wait(SILENCE_SECONDS)
-
-    def _call(self, event: Event) -> None:
-        try:
-            self._function(event)
-        except Exception:
-            logger.exception("%s failed on event %d", self._function.__name__, event.sequence)
-
-
-def on(type: str = "", *, collection: str = "", lake: LakeLike = None) -> When:
-    """When an event of this type (and collection) comes ...
-
-    Parameters
-    ----------
-    type : str
-        The exact event type, such as ``"org.ogc.api.collection.item.create"``; empty means
-        any (then give a collection).
-    collection : str, optional
-        Only events about this collection.
+    type : str or sequence of str
+        The event type, such as ``"org.ogc.api.collection.item.create"``; ``"org.example.*"`` is
+        every type that begins so, several mean any of them.
+    collection, source, subject : str, optional
+        Only events about this collection, from here, about this; a ``*`` at the end of a
+        subject means every one that begins so.
+    since, until, data_since, data_until : datetime, date or str, optional
+        The time of publishing and the time of the data.  A function that begins to listen
+        with a ``since`` in the past is first called with what came since then.
+    bbox, area : optional
+        West, south, east, north in degrees; or a shape, GeoJSON, or what has
+        ``__geo_interface__``: events whose geometry touches it.
+    where, **fields : optional
+        Fields of the event, such as ``cloud_cover={"lt": 20}`` or ``step=[0, 6]``.
+    name : str, optional
+        What the server keeps a function's place in the log under; by default its notebook's
+        and its own name.  Of the rule, for what is saved.
+    retry : int, dict or Retry, optional
+        How often an event is tried before it becomes a dead letter (5), or
+        ``{"attempts": 5, "first": "1s", "max": "10m"}``.
+    concurrency : int, optional
+        So many at once; by default one function call, and four deliveries of a rule.
+    key : str, optional
+        A text such as ``"{subject}"``: events of the same key are taken one at a time, in order.
+    batch, window : optional
+        So many events together, or all of so long (seconds, or ``"5m"``), whichever is first.
+    all_of : sequence, optional
+        Conditions (``bh.on(...)`` or dicts): when each has been met, their events together.
+    by : str, optional
+        Only events for which this text is the same are put together.
+    within : float or str, optional
+        The other way round: when nothing has come for so long (seconds, or ``"2h"``).
     lake : Lake, path or None, optional
         The default lake when None.
 
     Returns
     -------
     When
-        Use it as a decorator for a function of this notebook, or call ``.notebook(recipe,
-        parameters)`` for a rule that stays.
+        Use it as a decorator for a function of this notebook, or call ``.notebook``,
+        ``.post``, ``.command``, ``.notify``, ``.dask`` or ``.operate`` for a rule that stays.
+
+    Raises
+    ------
+    BadRequest
+        When a condition or an option is wrong; ``field`` names it.
 
     Examples
     --------
     >>> @on("org.ogc.api.collection.item.create", collection="sst")  # doctest: +SKIP
     ... def react(event):
     ...     print(event.subject)
+    >>> on("org.example.storm", area=farm, gust={"gt": 25}).operate("t7", "stop")  # doctest: +SKIP
     """
-    return When(EventFilter(type=type, collection=collection), lake)
+    condition = make_filter(
+        type=type,
+        collection=collection,
+        source=source,
+        subject=subject,
+        since=since,
+        until=until,
+        data_since=data_since,
+        data_until=data_until,
+        bbox=bbox,
+        area=area,
+        where=where,
+        fields=fields,
+    )
+    options = make_options(
+        name=name,
+        retry=retry,
+        concurrency=concurrency,
+        key=key,
+        batch=batch,
+        window=window,
+        all_of=all_of,
+        by=by,
+        within=within,
+    )
+    return When(condition, options, lake, automation)
+
+
+def load_rules(
+    path: str | Path, *, areas: Mapping[str, Any] | None = None, lake: LakeLike = None
+) -> Rules:
+    """Save the rules of a YAML file; those that stand already as they are stay untouched.
+
+    Parameters
+    ----------
+    path : path
+        With ``rules:``, or Aviso's with ``listeners:``.
+    areas : mapping, optional
+        Shapes or GeoJSON by name, for filters that say ``intersects: {area: NAME}``.
+    lake : Lake, path or None, optional
+        The default lake when None.
+
+    Returns
+    -------
+    Rules
+        All your rules now.
+
+    Raises
+    ------
+    BadRequest
+        For what is wrong in the file; ``field`` is the place, such as
+        ``rules[0].when.all[1].lt``.  Then none is saved.
+
+    Examples
+    --------
+    >>> load_rules("rules.yaml", areas={"alps": [5, 44, 17, 48]})  # doctest: +SKIP
+    """
+    from .rule_files import read_rule_file
+
+    rules, _dialect = read_rule_file(path, areas=areas)
+    chosen = automation(lake)
+    save_rules(with_digests(rules, chosen), chosen)
+    return Rules(chosen)
 
 
 def run(recipe: str, *, lake: LakeLike = None, **parameters: Any) -> JobHandle:
@@ -277,10 +271,13 @@ def jobs(*, limit: int = 50, lake: LakeLike = None) -> Jobs:
     return list_jobs(chosen.jobs(limit=limit), chosen.dismiss)
 
 
-def rules(*, lake: LakeLike = None) -> Standing[Rule]:
-    """Your rules, by name; ``rules().delete(name)`` withdraws one."""
-    chosen = automation(lake)
-    return list_rules(chosen.rules(), chosen.delete_rule)
+def rules(*, lake: LakeLike = None) -> Rules:
+    """Your rules, by name, with what they did lately.
+
+    ``rules().history(name)`` shows more; ``pause``, ``resume``, ``dry_run``, ``replay``,
+    ``retry`` and ``delete`` do what they say.
+    """
+    return Rules(automation(lake))
 
 
 def schedules(*, lake: LakeLike = None) -> Standing[Schedule]:

@@ -1,9 +1,8 @@
 """A condition on events, and all that can be done when it holds."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import msgspec
+from typing import Any, cast
 
 from ..catalogs.access import PRIVATE
 from ..catalogs.errors import BadRequest
@@ -307,10 +306,11 @@ def _part(part: Any, index: int) -> EventFilter:
     if isinstance(part, EventFilter):
         return part.validated()
     if isinstance(part, Mapping):
-        try:
-            return make_filter(**msgspec.to_builtins(part))
-        except TypeError as error:
-            raise BadRequest(f"all_of[{index}]: {error}.", field=f"all_of[{index}]") from error
+        given = {str(name): value for name, value in cast("Mapping[Any, Any]", part).items()}
+        known = inspect.signature(make_filter).parameters
+        named: dict[str, Any] = {name: value for name, value in given.items() if name in known}
+        named["fields"] = {name: value for name, value in given.items() if name not in known}
+        return make_filter(**named)
     raise BadRequest(
         f"all_of[{index}] must be a condition: bh.on(...), or a dict such as "
         "{'type': 'org.example.ping'}.",

@@ -1,6 +1,5 @@
 """What a user types in a notebook: on, run, schedule and the lists."""
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from boathouse.workflows.face import automation as automation_of
 from boathouse.workflows.jobs import Job
 from boathouse.workflows.listing import list_jobs
 from boathouse.workflows.local import LocalAutomation
-
-from .conftest import until
 
 
 def ping(lake: Lake, **about: str) -> None:
@@ -49,33 +46,6 @@ def test_waiting_ends_in_time_and_the_job_goes_on(
     assert job.dismiss().state == "dismissed"
     with pytest.raises(bh.JobFailed, match="dismissed"):
         job.result()
-
-
-def test_a_function_listens_while_the_kernel_lives(
-    lake: Lake, caplog: pytest.LogCaptureFixture
-) -> None:
-    heard: list[str] = []
-
-    @bh.on("org.example.ping", collection="sst", lake=lake)
-    def react(event: Event) -> None:
-        heard.append(event.id)
-        if event.id == "bad":
-            raise ValueError("no good")
-
-    with caplog.at_level(logging.ERROR):
-        ping(lake, id="elsewhere", collection="air")
-        for id in ("one", "bad", "two"):
-            ping(lake, id=id, collection="sst")
-        until(lambda: heard == ["one", "bad", "two"])
-    assert "no good" in caplog.text
-    assert "listening" in repr(react)
-    react(Event(type="org.example.ping", source="/me", id="by hand"))
-    assert heard[-1] == "by hand"
-    react.stop()
-    assert "stopped" in repr(react)
-    ping(lake, id="late", collection="sst")
-    until(lambda: not react._thread.is_alive())
-    assert "late" not in heard
 
 
 def test_rules_and_schedules_are_saved_listed_and_withdrawn(
