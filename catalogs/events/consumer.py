@@ -1,14 +1,37 @@
 """What a consumer is: a named place in the log, the events that it leases, what it gave up on."""
 
+import re
 from abc import ABC, abstractmethod
 
 import msgspec
 
+from ..errors import BadRequest
 from .event import Event, EventFilter
 
 # A lease and the number of attempts of a consumer that says nothing of them.
 LEASE_SECONDS = 30.0
 ATTEMPTS = 5
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def check_opening(name: str, lease: float | None, attempts: int | None) -> None:
+    """Check what a consumer is opened with.
+
+    Raises
+    ------
+    BadRequest
+        When it cannot have this name, lease or number of attempts; ``field`` names it.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            "name must be 1 to 128 letters, digits, '.', '_' and '-', and begin with a letter or "
+            f"a digit; {name[:60]!r} is not.",
+            field="name",
+        )
+    if lease is not None and not 0 < lease < float("inf"):
+        raise BadRequest("lease must be a positive number of seconds.", field="lease")
+    if attempts is not None and attempts < 1:
+        raise BadRequest("attempts must be 1 or more.", field="attempts")
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from ..errors import BadEvent
 from .moments import moment
-from .operators import check_conditions, holds
+from .operators import check_conditions, check_text, holds
 from .places import check_area, check_box, touches
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Filters may stand in filters, but not without end: what reads them recurses.
 DEEPEST = 20
+MOST_ALTERNATIVES = 100
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,6 +115,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if self.not_ is not None:
             self.not_._check(f"{place}not.", depth + 1)
         for name in ("any", "all"):
+            _check_number(getattr(self, name), place + name)
             for number, each in enumerate(getattr(self, name)):
                 each._check(f"{place}{name}[{number}].", depth + 1)
 
@@ -134,24 +136,25 @@ def _within(time: str, since: str, until: str) -> bool:
     )
 
 
-def _check_text(value: Any, field: str) -> None:
-    if not isinstance(value, str):
-        raise BadEvent(f"{field} must be a text, not {value!r:.60}.", field=field)
-
-
 def _check_texts(value: Any, field: str) -> None:
     if not isinstance(value, tuple | list):
         raise BadEvent(f"{field} must be a list of texts.", field=field)
+    _check_number(value, field)
     for each in value:
-        _check_text(each, field)
+        check_text(each, field)
+
+
+def _check_number(several: Any, field: str) -> None:
+    if len(several) > MOST_ALTERNATIVES:
+        raise BadEvent(f"{field} holds at most {MOST_ALTERNATIVES} alternatives.", field=field)
 
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "type": _check_text,
+    "type": check_text,
     "types": _check_texts,
-    "collection": _check_text,
-    "source": _check_text,
-    "subject": _check_text,
+    "collection": check_text,
+    "source": check_text,
+    "subject": check_text,
     "since": moment,
     "until": moment,
     "data_since": moment,

@@ -1,5 +1,6 @@
 """The event log's interface: what every engine and the HTTP client implement."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -53,6 +54,10 @@ class Stored(NamedTuple):
     def event(self) -> Event:
         """The event itself."""
         return decode_event(self.json())
+
+    def expired(self) -> bool:
+        """Whether nobody is to be told of it any more."""
+        return self.expires != 0 and self.expires <= time.time_ns() // 1000
 
 
 class Subscription(NamedTuple):

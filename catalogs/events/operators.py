@@ -1,11 +1,13 @@
 """Conditions on one field of an event: equal, in a set, in a range, by its beginning."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..errors import BadEvent
 
 LONGEST_NAME = 255
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def equal(value: Any, wanted: Any) -> bool:
@@ -34,8 +36,9 @@ def check_conditions(conditions: Any, field: str = "where") -> None:
     if not isinstance(conditions, Mapping):
         raise BadEvent(f"{field} must be an object of fields.", field=field)
     for name, condition in cast("Mapping[Any, Any]", conditions).items():
+        check_text(name, field)
         place = f"{field}.{name}"
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        if not 0 < len(name) <= LONGEST_NAME:
             raise BadEvent(f"{field} names a field by 1 to {LONGEST_NAME} letters.", field=field)
         if not isinstance(condition, dict):
             _check_scalar(condition, place)
@@ -86,13 +89,16 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _check_scalar(operand: Any, place: str) -> None:
-    if not isinstance(operand, str | int | float):
+    if isinstance(operand, str):
+        check_text(operand, place)
+    elif not isinstance(operand, int | float) or operand != operand:
         raise BadEvent(f"{place} must be a text, a number or a boolean.", field=place)
 
 
 def _check_ordered(operand: Any, place: str) -> None:
-    if not isinstance(operand, str) and not is_number(operand):
+    if isinstance(operand, bool):
         raise BadEvent(f"{place} must be a number or a text.", field=place)
+    _check_scalar(operand, place)
 
 
 def _check_several(operand: Any, place: str) -> None:
@@ -109,11 +115,16 @@ def _check_pair(operand: Any, place: str) -> None:
         or not comparable(operand[0], operand[1])
     ):
         raise BadEvent(f"{place} must be two numbers or two texts.", field=place)
+    for each in cast("list[Any]", operand):
+        _check_scalar(each, place)
 
 
-def _check_text(operand: Any, place: str) -> None:
+def check_text(operand: Any, place: str) -> None:
+    """Raise ``BadEvent`` when it is no text, or one that no event can hold."""
     if not isinstance(operand, str):
-        raise BadEvent(f"{place} must be a text.", field=place)
+        raise BadEvent(f"{place} must be a text, not {operand!r:.60}.", field=place)
+    if _SURROGATE.search(operand):
+        raise BadEvent(f"{place} holds half a character.", field=place)
 
 
 def _check_flag(operand: Any, place: str) -> None:
@@ -130,7 +141,7 @@ _CHECKS: dict[str, Callable[[Any, str], None]] = {
     "lt": _check_ordered,
     "lte": _check_ordered,
     "between": _check_pair,
-    "prefix": _check_text,
-    "suffix": _check_text,
+    "prefix": check_text,
+    "suffix": check_text,
     "exists": _check_flag,
 }

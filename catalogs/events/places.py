@@ -81,25 +81,32 @@ def check_area(area: Any, field: str = "area") -> None:
         raise BadEvent(
             f"{field} must be a GeoJSON geometry: {', '.join(sorted(GEOMETRIES))}.", field=field
         )
-    shape = _shape(cast("Mapping[str, Any]", area))
-    if shape is None:
-        raise BadEvent(f"{field} is no valid, non-empty GeoJSON geometry.", field=field)
+    try:
+        prepared(cast("Mapping[str, Any]", area))
+    except (TypeError, BadEvent) as error:
+        raise BadEvent(f"{field} is no valid, non-empty GeoJSON geometry.", field=field) from error
 
 
 def event_geometry(event: "Event") -> dict[str, Any] | None:
     """Where the event says that it is, as GeoJSON; None when it does not say."""
-    data: Any = event.data
-    if isinstance(data, dict):
-        geometry = data.get("geometry")
-        if isinstance(geometry, dict) and cast("Any", geometry).get("type") in GEOMETRIES:
-            return cast("dict[str, Any]", geometry)
-        identifier = data.get("identifier")
-        if isinstance(identifier, dict):
-            found = _of_identifier(cast("dict[str, Any]", identifier))
-            if found is not None:
-                return found
-    box: Any = event.bbox or (data.get("bbox") if isinstance(data, dict) else None)
-    return _of_box(box) if box else None
+    found = _geometry_or_box(event)
+    return box_geometry(found) if isinstance(found, tuple) else found
+
+
+def event_boxes(event: "Event") -> list[Box]:
+    """Boxes that hold the event's geometry, none of them across the antimeridian."""
+    if not (event.bbox or isinstance(event.data, dict)):
+        return []
+    found = _geometry_or_box(event)
+    if found is None:
+        return []
+    if isinstance(found, tuple):
+        west, south, east, north = found
+        if west <= east:
+            return [found]
+        return [(west, south, 180.0, north), (-180.0, south, east, north)]
+    shape = _shape(found)
+    return [] if shape is None else boxes_of(shape)
 
 
 def event_shape(event: "Event") -> "BaseGeometry | None":
@@ -149,7 +156,6 @@ def _prepared(area: bytes) -> "BaseGeometry":
     document = msgspec.json.decode(area)
     if isinstance(document, list):
         document = box_geometry(check_box(document))
-    check_area(document)
     shape = _shape(document)
     if shape is None:
         raise BadEvent("area is no valid, non-empty GeoJSON geometry.", field="area")
@@ -157,13 +163,28 @@ def _prepared(area: bytes) -> "BaseGeometry":
     return shape
 
 
-def _of_box(box: Any) -> dict[str, Any] | None:
+def _geometry_or_box(event: "Event") -> dict[str, Any] | Box | None:
+    data: Any = event.data
+    if isinstance(data, dict):
+        geometry = data.get("geometry")
+        if isinstance(geometry, dict) and cast("Any", geometry).get("type") in GEOMETRIES:
+            return cast("dict[str, Any]", geometry)
+        identifier = data.get("identifier")
+        if isinstance(identifier, dict):
+            found = _of_identifier(cast("dict[str, Any]", identifier))
+            if found is not None:
+                return found
+    box: Any = event.bbox or (data.get("bbox") if isinstance(data, dict) else None)
+    return _of_box(box) if box else None
+
+
+def _of_box(box: Any) -> Box | None:
     try:
         if isinstance(box, str):
-            return box_geometry(parse_box(box))
+            return parse_box(box)
         if isinstance(box, list) and len(cast("list[Any]", box)) == 6:
             box = [box[0], box[1], box[3], box[4]]  # STAC: with heights
-        return box_geometry(check_box(box))
+        return check_box(box)
     except BadEvent:
         return None
 

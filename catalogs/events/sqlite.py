@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import queue
 import sqlite3
 import threading
 import time
@@ -10,27 +9,26 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from ..access import Reader
-from ..errors import BoathouseError, StorageFull, Unavailable
+from ..errors import BoathouseError, Unavailable
 from ..sqlite import open_database
-from .event import Event, EventFilter, moment
-from .log import LogEngine, Stored, Subscription
-from .table import SCHEMA, Entry, entry_of, insert, last, select
+from .consumer import Consumer, ConsumerState, DeadLetter, check_opening
+from .consumer_rows import forget, letters, open_consumer, rows, state_of
+from .event import Event, EventFilter
+from .log import LogEngine, Retention, Stored, Subscription, Trimmed, check_place
+from .query import select
+from .sqlite_consumers import SqliteConsumer
+from .sqlite_retention import trim
+from .sqlite_writer import Writer, explain
+from .table import entry_of, first, last, prepare
 
 logger = logging.getLogger(__name__)
 
-# At most so many events share one transaction, so that nobody waits for long.
-GROUP = 2000
 # How often the file is asked for events of other processes, in seconds; our own wake at once.
 POLL_SECONDS = 0.05
 PAGE = 1000
-
-
-class _Append(NamedTuple):
-    entries: list[Entry]
-    answer: "Future[list[int]]"
 
 
 class SqliteEventLog(LogEngine):
@@ -55,21 +53,22 @@ class SqliteEventLog(LogEngine):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._connection = open_database(self.path, SCHEMA)
+            self._connection = open_database(self.path)
+            prepare(self._connection)
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._appends: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="event-log-writer", daemon=True)
-        self._writer.start()
         # The watcher starts with the first follower: a script that only appends needs none.
         self._watcher: threading.Thread | None = None
         self._wake = threading.Event()
         self._seen = 0
+        # Counts whatever followers and consumers wait for.
+        self._turns = 0
         self._grown = threading.Condition()
         self._subscribers: list[Callable[[list[Stored]], None]] = []
+        self._writer = Writer(self._connection, self.path, self._wake.set)
 
     def append(self, events: Sequence[Event]) -> list[int]:
         """Store events durably, all or none, and return their sequence numbers, in order.
@@ -78,6 +77,8 @@ class SqliteEventLog(LogEngine):
         ------
         BadEvent
             When one of them is not valid; ``field`` names the attribute.
+        Busy
+            When too many wait to be stored already; nothing is stored.
         StorageFull
             When the disk is full; nothing is stored.
         """
@@ -96,6 +97,7 @@ class SqliteEventLog(LogEngine):
         reader: Reader | None = None,
     ) -> list[Event]:
         """Events with a sequence above ``after``, oldest first; see :class:`EventLog`."""
+        check_place(self, after)
         rows = self.stored(after=after, limit=limit, where=where, reader=reader)
         return [row.event() for row in rows]
 
@@ -112,15 +114,20 @@ class SqliteEventLog(LogEngine):
 
         A page of ``largest`` bytes ends there, though more events may follow.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             return select(
                 connection, after=after, limit=limit, where=where, reader=reader, largest=largest
             )
 
     def last(self) -> int:
         """The highest sequence number in the log; 0 when it is empty."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return last(connection)
+
+    def first(self) -> int:
+        """The lowest sequence number that is kept; 0 when the log is empty."""
+        with self.reading() as connection:
+            return first(connection)
 
     def follow(
         self,
@@ -131,10 +138,11 @@ class SqliteEventLog(LogEngine):
         timeout: float | None = None,
     ) -> Iterator[Event]:
         """Yield events as they come, of any process; see :class:`EventLog`."""
-        if where and where.since:
-            moment(where.since, "since")
+        if where:
+            where.validated()
         start = self.last() if after is None else after
-        self._start_watcher()
+        check_place(self, start)
+        self.start_watcher()
         return self._follow(start, where, reader, timeout)
 
     def subscribe(self, callback: Callable[[list[Stored]], None]) -> Subscription:
@@ -143,7 +151,7 @@ class SqliteEventLog(LogEngine):
         It is called in the log's own thread and must return at once.  Events up to the
         returned ``after`` are not given.
         """
-        self._start_watcher()
+        self.start_watcher()
 
         def cancel() -> None:
             with self._grown:
@@ -154,17 +162,66 @@ class SqliteEventLog(LogEngine):
             self._subscribers.append(callback)
             return Subscription(self._seen, cancel)
 
+    def consume(
+        self,
+        name: str,
+        *,
+        where: EventFilter | None = None,
+        after: int | None = None,
+        reader: Reader | None = None,
+        lease: float | None = None,
+        attempts: int | None = None,
+    ) -> Consumer:
+        """Open a consumer, or make it; see :class:`EventLog`."""
+        check_opening(name, lease, attempts)
+        if after is not None:
+            check_place(self, after)
+        owner = reader.name if reader else ""
+        self.change(
+            lambda connection: open_consumer(
+                connection,
+                owner,
+                name,
+                where=where and where.validated(),
+                after=after,
+                lease=lease,
+                attempts=attempts,
+            )
+        )
+        self.nudge()
+        return SqliteConsumer(self, owner, name, reader)
+
+    def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
+        """The reader's consumers; see :class:`EventLog`."""
+        with self.reading() as connection:
+            return [state_of(connection, row, None) for row in rows(connection, reader)]
+
+    def forget(self, name: str, *, reader: Reader | None = None) -> None:
+        """Remove a consumer with its dead letters; raises ``NotFound``."""
+        owner = reader.name if reader else ""
+        self.change(lambda connection: forget(connection, owner, name))
+        self.nudge()
+
+    def dead_letters(
+        self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """What the reader's consumers gave up on; see :class:`EventLog`."""
+        with self.reading() as connection:
+            return letters(connection, consumer, reader, limit)
+
+    def trim(self, retention: Retention, *, force: bool = False) -> Trimmed:
+        """Cut off the oldest events; see :class:`EventLog`."""
+        return trim(self.change, retention, force=force)
+
     def close(self) -> None:
         """End the threads and close the file; appends under way are finished first."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            self._appends.put(None)
-        self._writer.join()
+        self._writer.close()
         self._wake.set()
-        with self._grown:
-            self._grown.notify_all()
+        self.nudge()
         if self._watcher is not None and self._watcher is not threading.current_thread():
             self._watcher.join()
         with self._lock:
@@ -172,10 +229,15 @@ class SqliteEventLog(LogEngine):
         for connection in (*idle, self._connection):
             connection.close()
 
-    # Reading
+    # What consumers need
+
+    def change(self, function: Callable[[sqlite3.Connection], Any], *, durable: bool = True) -> Any:
+        """Call a function within a transaction of the writer; return what it returns."""
+        return self._writer.change(function, durable=durable).result()
 
     @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
+    def reading(self) -> Generator[sqlite3.Connection]:
+        """A connection to read with."""
         with self._lock:
             if self._closed:
                 raise Unavailable("The event log is closed.")
@@ -191,6 +253,33 @@ class SqliteEventLog(LogEngine):
             if connection is not None:
                 connection.close()
 
+    def turns(self) -> int:
+        """What :meth:`wait` is to wait beyond."""
+        return self._turns
+
+    def wait(self, turns: int, seconds: float) -> None:
+        """Wait until something came or changed since then, at most for so long."""
+        with self._grown:
+            self._grown.wait_for(lambda: self._closed or self._turns != turns, seconds)
+
+    def nudge(self) -> None:
+        """Wake whoever waits."""
+        with self._grown:
+            self._turns += 1
+            self._grown.notify_all()
+
+    def start_watcher(self) -> None:
+        """Begin to look for new events."""
+        with self._grown:
+            if self._watcher is None:
+                self._seen = self.last()
+                self._watcher = threading.Thread(
+                    target=self._watch, name="event-log-watcher", daemon=True
+                )
+                self._watcher.start()
+
+    # Following
+
     def _follow(
         self,
         after: int,
@@ -201,10 +290,13 @@ class SqliteEventLog(LogEngine):
         silent_since = time.monotonic()
         while not self._closed:
             horizon = self.last()
-            page = self.read(after=after, limit=PAGE, where=where, reader=reader)
-            for event in page:
-                yield event
-                after = event.sequence
+            check_place(self, after)
+            page = self.stored(after=after, limit=PAGE, where=where, reader=reader)
+            for row in page:
+                after = row.sequence
+                if row.expired():
+                    continue
+                yield row.event()
                 silent_since = time.monotonic()
             if len(page) == PAGE:
                 continue
@@ -214,15 +306,6 @@ class SqliteEventLog(LogEngine):
                 return
             with self._grown:
                 self._grown.wait_for(lambda mark=after: self._closed or self._seen > mark, left)
-
-    def _start_watcher(self) -> None:
-        with self._grown:
-            if self._watcher is None:
-                self._seen = self.last()
-                self._watcher = threading.Thread(
-                    target=self._watch, name="event-log-watcher", daemon=True
-                )
-                self._watcher.start()
 
     def _watch(self) -> None:
         while not self._closed:
@@ -244,63 +327,15 @@ class SqliteEventLog(LogEngine):
                 if subscribers and not page:
                     continue  # the first one came just now, and must get this page
                 self._seen = page[-1].sequence if page else last
+                self._turns += 1
                 self._grown.notify_all()
             for subscriber in subscribers:
                 subscriber(page)
 
-    # Writing
-
     def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":
-        entries = [entry_of(event) for event in events]
+        entries = [entry_of(event, self.schemas) for event in events]
+        if entries:
+            return self._writer.append(entries)
         answer: Future[list[int]] = Future()
-        if not entries:
-            answer.set_result([])
-            return answer
-        with self._lock:
-            if self._closed:
-                raise Unavailable("The event log is closed.")
-            self._appends.put(_Append(entries, answer))
+        answer.set_result([])
         return answer
-
-    def _write(self) -> None:
-        going_on = True
-        while going_on:
-            group: list[_Append] = []
-            size = 0
-            first = self._appends.get()
-            while first is not None:
-                if first.answer.set_running_or_notify_cancel():
-                    group.append(first)
-                    size += len(first.entries)
-                if size >= GROUP or self._appends.empty():
-                    break
-                first = self._appends.get()
-            going_on = first is not None
-            if group:
-                self._commit(group)
-
-    def _commit(self, group: list[_Append]) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            answers = [insert(self._connection, append.entries) for append in group]
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            # A full disk may have rolled back already.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            logger.warning("Cannot append to %s: %s", self.path, error)
-            for append in group:
-                append.answer.set_exception(_explain(error, self.path))
-            return
-        for append, numbers in zip(group, answers, strict=True):
-            append.answer.set_result(numbers)
-        self._wake.set()
-
-
-def _explain(error: sqlite3.Error, path: Path) -> Exception:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return StorageFull("The lake's disk is full: the events were not stored. Free some room.")
-    if code == sqlite3.SQLITE_BUSY:
-        return Unavailable(f"Another process holds {path.name} for too long; try again.")
-    return error

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -153,19 +152,6 @@ class TestRead:
         with pytest.raises(BadEvent) as caught:
             log.read(where=EventFilter(since="yesterday"))
         assert caught.value.field == "since"
-
-    def test_uses_an_index_for_each_condition(self, log: SqliteEventLog, path: Path):
-        log.append([ping()])
-        connection = sqlite3.connect(path)
-        for condition, index in [("type = 'a'", "type"), ("collection = 'a'", "collection")]:
-            plan = connection.execute(
-                "EXPLAIN QUERY PLAN SELECT body FROM events WHERE sequence > 5 AND "
-                f"{condition} ORDER BY sequence LIMIT 9"
-            ).fetchall()
-            text = " ".join(row[-1] for row in plan)
-            assert f"events_{index}" in text
-            assert "TEMP B-TREE" not in text
-        connection.close()
 
     @pytest.mark.parametrize(
         ("reader", "seen"),
