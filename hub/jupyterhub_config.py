@@ -144,6 +144,11 @@ ENVIRONMENT = {
 }
 
 
+def given(*names):
+    """Those settings of our own environment that a service reads, as far as they are set."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def service(name, *words, part=None, **more):
     """A service that runs ``python`` with these words; with a part it has a page or an API."""
     environment = {**ENVIRONMENT, **more.pop("environment", {})}
@@ -164,14 +169,25 @@ ENCRYPT_KEY = layout.secret(
     "gateway.key", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 )
 SERVICES = [
-    service("events", "-m", "boathouse.hub.services.events", part="events"),
+    service(
+        "events",
+        "-m",
+        "boathouse.hub.services.events",
+        part="events",
+        environment=given(
+            "BOATHOUSE_EVENTS",
+            "BOATHOUSE_EVENTS_KEEP_DAYS",
+            "BOATHOUSE_EVENTS_KEEP_MB",
+            "BOATHOUSE_WEBHOOK_HOSTS",
+        ),
+    ),
     service("catalog", "-m", "boathouse.hub.services.catalog", part="catalog"),
     service(
         "automation",
         "-m",
         "boathouse.hub.services.automation",
         part="automation",
-        environment={**GATEWAY, **KERNEL},
+        environment={**GATEWAY, **KERNEL, **given("BOATHOUSE_WEBHOOK_HOSTS")},
     ),
     # Has no rights of its own: it asks the catalog and automation with the asker's token.
     service("extract", "-m", "boathouse.hub.services.extract", part="extract"),
@@ -180,11 +196,7 @@ SERVICES = [
         "-m",
         "boathouse.hub.services.observations",
         part="observations",
-        environment={
-            name: os.environ[name]
-            for name in ("BOATHOUSE_OBSERVATIONS", "BOATHOUSE_COMPACTION_SECONDS")
-            if name in os.environ
-        },
+        environment=given("BOATHOUSE_OBSERVATIONS", "BOATHOUSE_COMPACTION_SECONDS"),
     ),
     service("replay", "-m", "boathouse.hub.services.replay"),
     service(

@@ -34,7 +34,7 @@ TOKEN_SCOPES = [
     "custom:events:publish",
     *(
         f"access:services!service={name}"
-        for name in ("events", "catalog", "automation", "dask-gateway")
+        for name in ("events", "catalog", "automation", "observations", "dask-gateway")
     ),
 ]
 GROUPS_SECONDS = 30.0
