@@ -1,0 +1,435 @@
+"""The event log on a NATS JetStream cluster: synced and replicated before it answers."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..access import Reader
+from ..errors import BoathouseError, Unavailable
+from .consumer import ATTEMPTS, LEASE_SECONDS, Consumer, ConsumerState, DeadLetter, check_opening
+
+from .event import Event, EventFilter
+from .log import LogEngine, Retention, Stored, Subscription, Trimmed, check_place
+from .moments import moment, now_text
+from .nats_connection import NatsConnection
+from .nats_consumers import NatsConsumer, letters_of, state_of
+from .nats_records import Record
+from .nats_retention import trim
+from .nats_rows import picked, stored_from
+from .nats_states import Records, Step
+from .nats_stream import event_stream, state_stream, subject_for
+from .nats_writer import SLACK, NatsWriter
+from .table import entry_of
+
+if TYPE_CHECKING:
+    from .nats_server import LocalServer
+
+logger = logging.getLogger(__name__)
+
+# How often the cluster is asked for events besides; usually it says so at once.
+POLL_SECONDS = 0.5
+PAGE = 1000
+NAME = "boathouse"
+
+
+class NatsEventLog(LogEngine):
+    """An event log in two streams of a NATS cluster of version 2.12 or later.
+
+    An event that was acknowledged is on the disks of the majority of its replicas, when the
+    servers are configured with ``sync_interval: always`` (those that we start are).  Of the
+    filter, type and collection are looked at by the cluster, times of publishing narrow what
+    it reads, and the rest is looked at here.
+
+    Parameters
+    ----------
+    servers : sequence of str
+        Addresses of servers of the cluster, such as ``nats://host:4222``.
+    name : str, optional
+        The log's name, the first part of its streams and subjects.
+    replicas : int, optional
+        How many servers hold a copy: by default 3 on a cluster, 1 on a single server.
+    user, password : str, optional
+        As the servers want them.
+    credentials : Path, optional
+        A credentials file, where the servers want one.
+    patience : float, optional
+        For so many seconds a call waits for servers that do not answer.
+    server : LocalServer, optional
+        Ended when the log is closed.
+
+    Raises
+    ------
+    Unavailable
+        When no server answers.
+    BadRequest
+        When the extra ``nats`` is not installed, or a server is too old.
+
+    Examples
+    --------
+    >>> log = NatsEventLog(["nats://one:4222", "nats://two:4222"])  # doctest: +SKIP
+    >>> log.append([Event(type="org.example.ping", source="/me")])  # doctest: +SKIP
+    [1]
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str],
+        *,
+        name: str = NAME,
+        replicas: int | None = None,
+        user: str = "",
+        password: str = "",
+        credentials: Path | None = None,
+        patience: float = 15.0,
+        server: "LocalServer | None" = None,
+    ) -> None:
+        self.name = name
+        self._server = server
+        self._closed = False
+        self._connection = NatsConnection(
+            servers, user=user, password=password, credentials=credentials, patience=patience
+        )
+        try:
+            self._events = event_stream(self._connection, name, replicas)
+            self._states = state_stream(self._connection, name, replicas)
+            self._events.open()
+            self._states.open()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._records = Records(self._states, name)
+        self._writer = NatsWriter(self._events, self._states, name)
+        # The watcher starts with the first follower: a script that only appends needs none.
+        self._watcher: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._seen = 0
+        # Counts whatever followers and consumers wait for.
+        self._turns = 0
+        self._grown = threading.Condition()
+        self._subscribers: list[Callable[[list[Stored]], None]] = []
+
+    def append(self, events: Sequence[Event]) -> list[int]:
+        """Store events durably and return their sequence numbers, in order.
+
+        Up to 1,000 events are stored all or none.  While no server answers it tries again;
+        that an event is stored twice cannot be.
+
+        Raises
+        ------
+        BadEvent
+            When one of them is not valid; ``field`` names the attribute.
+        Busy
+            When too many wait to be stored already; nothing is stored.
+        StorageFull
+            When the disks are full; nothing is stored.
+        Unavailable
+            When no server answered for too long; the events may be stored or not.
+        """
+        return self._submit(events).result()
+
+    async def append_async(self, events: Sequence[Event]) -> list[int]:
+        """:meth:`append` for an event loop, which goes on meanwhile."""
+        return await asyncio.wrap_future(self._submit(events))
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int = PAGE,
+        where: EventFilter | None = None,
+        reader: Reader | None = None,
+    ) -> list[Event]:
+        """Events with a sequence above ``after``, oldest first; see :class:`EventLog`."""
+        check_place(self, after)
+        rows = self.stored(after=after, limit=limit, where=where, reader=reader)
+        return [row.event() for row in rows]
+
+    def stored(
+        self,
+        *,
+        after: int = 0,
+        limit: int = PAGE,
+        where: EventFilter | None = None,
+        reader: Reader | None = None,
+        largest: int | None = None,
+    ) -> list[Stored]:
+        """As :meth:`read`, but undecoded: what a service passes on needs no decoding.
+
+        A page of ``largest`` bytes ends there, though more events may follow.
+        """
+        if limit <= 0:
+            return []
+        rows, _ = self.scan(after=after, limit=limit, where=where, reader=reader, largest=largest)
+        return rows
+
+    def last(self) -> int:
+        """The highest sequence number in the log; 0 when it is empty."""
+        self._check_open()
+        return self._events.state().last
+
+    def first(self) -> int:
+        """The lowest sequence number that is kept; 0 when the log is empty."""
+        self._check_open()
+        state = self._events.state()
+        return state.first if state.messages else 0
+
+    def follow(
+        self,
+        *,
+        after: int | None = None,
+        where: EventFilter | None = None,
+        reader: Reader | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Event]:
+        """Yield events as they come, of any process; see :class:`EventLog`."""
+        if where:
+            where.validated()
+        start = self.last() if after is None else after
+        check_place(self, start)
+        self.start_watcher()
+        return self._follow(start, where, reader, timeout)
+
+    def subscribe(self, callback: Callable[[list[Stored]], None]) -> Subscription:
+        """Call ``callback`` with each run of new events, of any process, in order, once each.
+
+        It is called in the log's own thread and must return at once.  Events up to the
+        returned ``after`` are not given.
+        """
+        self.start_watcher()
+
+        def cancel() -> None:
+            with self._grown:
+                if callback in self._subscribers:
+                    self._subscribers.remove(callback)
+
+        with self._grown:
+            self._subscribers.append(callback)
+            return Subscription(self._seen, cancel)
+
+    def consume(
+        self,
+        name: str,
+        *,
+        where: EventFilter | None = None,
+        after: int | None = None,
+        reader: Reader | None = None,
+        lease: float | None = None,
+        attempts: int | None = None,
+    ) -> Consumer:
+        """Open a consumer, or make it; see :class:`EventLog`."""
+        check_opening(name, lease, attempts)
+        if where is not None:
+            where.validated()
+        if after is not None:
+            check_place(self, after)
+        owner = reader.name if reader else ""
+
+        def step(record: Record | None) -> Step[None]:
+            if record is None:
+                record = Record(
+                    owner=owner,
+                    name=name,
+                    where=where or EventFilter(),
+                    lease=LEASE_SECONDS if lease is None else lease,
+                    attempts=ATTEMPTS if attempts is None else attempts,
+                    created=now_text(),
+                    position=self.last() if after is None else after,
+                )
+                return Step(None, record)
+            before = (record.where, record.lease, record.attempts)
+            record.where = record.where if where is None else where
+            record.lease = record.lease if lease is None else lease
+            record.attempts = record.attempts if attempts is None else attempts
+            same = before == (record.where, record.lease, record.attempts)
+            return Step(None, None if same else record)
+
+        self._records.change(owner, name, step)
+        self.nudge()
+        return NatsConsumer(self, self._records, owner, name, reader)
+
+    def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
+        """The reader's consumers; see :class:`EventLog`."""
+        return [state_of(self, record, None) for record in self._records.all(reader)]
+
+    def forget(self, name: str, *, reader: Reader | None = None) -> None:
+        """Remove a consumer with its dead letters; raises ``NotFound``."""
+        self._records.remove(reader.name if reader else "", name)
+        self.nudge()
+
+    def dead_letters(
+        self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """What the reader's consumers gave up on; see :class:`EventLog`."""
+        return letters_of(self._records, consumer, reader, limit)
+
+    def trim(self, retention: Retention, *, force: bool = False) -> Trimmed:
+        """Cut off the oldest events; see :class:`EventLog`.
+
+        A limit of bytes that is passed makes it read the whole log.
+        """
+        return trim(self, self._events, self._records, retention, force=force)
+
+    def close(self) -> None:
+        """End the connection and its threads; appends under way are finished first."""
+        if self._closed:
+            return
+        self._writer.close()
+        self._closed = True
+        self._wake.set()
+        self.nudge()
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join()
+        self._connection.close()
+        if self._server is not None:
+            self._server.close()
+
+    # What consumers need
+
+    def scan(
+        self,
+        *,
+        after: int,
+        limit: int,
+        where: EventFilter | None,
+        reader: Reader | None,
+        largest: int | None = None,
+        live: bool = False,
+    ) -> tuple[list[Stored], int]:
+        """Matching events above a number, and up to which number all were looked at.
+
+        ``live`` leaves out expired ones.
+        """
+        self._check_open()
+        if where is not None:
+            where.validated()
+        wanted = picked(where, reader, live=live)
+        subject = subject_for(self.name, where)
+        horizon = self.last()
+        looked = self._start(after, where)
+        rows: list[Stored] = []
+        size, complete = 0, looked >= horizon
+        narrow = wanted.where is None and reader is None
+        while not complete:
+            count = min(PAGE, limit - len(rows)) if narrow else PAGE
+            found, complete = self._events.page(looked, subject, count)
+            for each in found:
+                looked = each.sequence
+                row = stored_from(each.sequence, each.body)
+                if not wanted.takes(row):
+                    continue
+                rows.append(row)
+                size += len(row.body)
+                if len(rows) >= limit or (largest is not None and size >= largest):
+                    return rows, looked
+        return rows, max(looked, horizon)
+
+    def one(self, sequence: int) -> Stored | None:
+        """One event; None when it is kept no longer."""
+        found = self._events.exactly(sequence)
+        return stored_from(sequence, found.body) if found else None
+
+    def turns(self) -> int:
+        """What :meth:`wait` is to wait beyond."""
+        return self._turns
+
+    def wait(self, turns: int, seconds: float) -> None:
+        """Wait until something came or changed since then, at most for so long."""
+        with self._grown:
+            self._grown.wait_for(lambda: self._closed or self._turns != turns, seconds)
+
+    def nudge(self) -> None:
+        """Wake whoever waits."""
+        with self._grown:
+            self._turns += 1
+            self._grown.notify_all()
+
+    def start_watcher(self) -> None:
+        """Begin to look for new events."""
+        with self._grown:
+            if self._watcher is not None:
+                return
+            self._check_open()
+            self._connection.run(self._connection.listen(f"{self.name}.stored.>", self._wake.set))
+            self._seen = self.last()
+            self._watcher = threading.Thread(
+                target=self._watch, name="event-log-watcher", daemon=True
+            )
+            self._watcher.start()
+
+    # Following
+
+    def _follow(
+        self,
+        after: int,
+        where: EventFilter | None,
+        reader: Reader | None,
+        timeout: float | None,
+    ) -> Iterator[Event]:
+        silent_since = time.monotonic()
+        while not self._closed:
+            check_place(self, after)
+            page, after_page = self.scan(after=after, limit=PAGE, where=where, reader=reader)
+            for row in page:
+                if row.expired():
+                    continue
+                yield row.event()
+                silent_since = time.monotonic()
+            after = after_page
+            if len(page) == PAGE:
+                continue
+            left = None if timeout is None else silent_since + timeout - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            with self._grown:
+                self._grown.wait_for(lambda mark=after: self._closed or self._seen > mark, left)
+
+    def _watch(self) -> None:
+        while not self._closed:
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            try:
+                self._spread()
+            except BoathouseError:
+                if not self._closed:
+                    logger.exception("Cannot look for new events of %s; trying again", self.name)
+                    time.sleep(POLL_SECONDS)
+
+    def _spread(self) -> None:
+        last = self.last()
+        while self._seen < last:
+            page = self.stored(after=self._seen, limit=PAGE) if self._subscribers else []
+            with self._grown:
+                subscribers = list(self._subscribers)
+                if subscribers and not page:
+                    continue  # the first one came just now, and must get this page
+                self._seen = page[-1].sequence if page else last
+                self._turns += 1
+                self._grown.notify_all()
+            for subscriber in subscribers:
+                subscriber(page)
+
+    def _start(self, after: int, where: EventFilter | None) -> int:
+        """Where to begin reading: what was stored well before a time was published before it."""
+        since = (
+            max((moment(each.since) for each in (where, *where.all) if each.since), default=None)
+            if where
+            else None
+        )
+        if since is None:
+            return after
+        earliest = since - SLACK - self._writer.clock()
+        text = datetime.fromtimestamp(max(earliest, 0) / 1_000_000, UTC).isoformat()
+        return max(after, self._events.before(f"{self.name}.events.>", text.replace("+00:00", "Z")))
+
+    def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+        return self._writer.submit([entry_of(event, self.schemas) for event in events])
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("The event log is closed.")
