@@ -99,6 +99,8 @@ class Lanes:
             # What has no key waits for nothing but its turn.
             self._lanes.setdefault(work.key or id(work), deque()).append(work)
             self._start_ready()
+            # The clock may be waiting for nothing, and this for its time.
+            self._changed.notify_all()
 
     def wait(self, timeout: float) -> None:
         """Wait until something has ended, or for ``timeout`` seconds."""

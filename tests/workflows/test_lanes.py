@@ -98,6 +98,14 @@ def test_what_fails_does_not_hold_up_the_others() -> None:
         until(lambda: len(made.ended) == 3, seconds=10)
 
 
+def test_the_last_that_fails_is_tried_again_too() -> None:
+    with yard(concurrency=1) as made:
+        for number in range(5):
+            made.lanes.run_here(Work(given=(number, 1)))
+            # Nothing else comes that would wake anybody.
+            until(lambda number=number: len(made.ended) == number + 1, seconds=5)
+
+
 @pytest.mark.parametrize("attempt", [1, 2, 3, 5, 50, 500])
 def test_pauses_grow_to_the_longest_and_are_spread(attempt: int) -> None:
     with yard(retry=Retry(attempts=1000, first=1, longest=10)) as made:
