@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from ..access import Reader
 from ..errors import BoathouseError, Unavailable
 from .consumer import ATTEMPTS, LEASE_SECONDS, Consumer, ConsumerState, DeadLetter, check_opening
-
 from .event import Event, EventFilter
 from .log import LogEngine, Retention, Stored, Subscription, Trimmed, check_place
 from .moments import moment, now_text

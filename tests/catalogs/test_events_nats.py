@@ -1,22 +1,12 @@
 """The event log on NATS beyond what all engines share: kills, servers, several processes."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from boathouse.catalogs.errors import BadEvent, BadRequest, Conflict, Unavailable
 from boathouse.catalogs.events.event import Event, EventFilter
 from boathouse.catalogs.events.nats import NatsEventLog
 from boathouse.catalogs.events.nats_server import LocalServer
-from boathouse.catalogs.events.opening import open_event_log
-from boathouse.catalogs.events.sqlite import SqliteEventLog
 
 
 def ping(id: str = "1", **attributes: object) -> Event:
