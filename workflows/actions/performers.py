@@ -67,6 +67,9 @@ class Performers(Performer):
         """Wait for no cluster any more; what runs there goes on."""
         if self._cluster is not None:
             self._cluster.close()
+        for performer in self._by_action.values():
+            if isinstance(performer, Performers):
+                performer.close()
 
 
 def make_performers(
