@@ -193,7 +193,7 @@ def test_who_waits_for_a_cluster_can_be_stopped(folder: Path) -> None:
 
     def call() -> None:
         try:
-            cluster.call(delivery(CommandAction(words=("x",)), id="slow"), time.sleep, 3)
+            cluster.call(delivery(CommandAction(words=("x",)), id="slow"), time.sleep, 1.5)
         except Unavailable as error:
             raised.append(error)
 
