@@ -3,17 +3,27 @@
 import contextlib
 import time
 from collections.abc import Generator, Iterator, Sequence
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from ..access import Reader
-from ..errors import Unavailable
+from ..errors import Forbidden, Unavailable
 from ..http import PATIENCE, authorization, backoff, call, client, error_of
 from ..lake import Connection
-from .event import Event, EventFilter, moment
-from .log import EventLog
-from .wire import BATCH, EVENT_STREAM, StreamParser, decode_batch, encode_batch, encode_event
+from .event import Event, EventFilter
+from .log import ConsumerState, DeadLetter, EventLog
+from .remote_consumers import HttpConsumer, decode_letters
+from .wire import (
+    BATCH,
+    EVENT_STREAM,
+    StreamParser,
+    decode_batch,
+    decode_event,
+    encode_batch,
+    encode_event,
+)
 
 # One request carries at most this; the service takes more (see its LARGEST_BODY).
 LARGEST_BATCH = 4_000_000
@@ -73,20 +83,61 @@ class HttpEventLog(EventLog):
         found: list[Event] = []
         while len(found) < limit:
             wanted = min(limit - len(found), 10_000)
-            params = {"after": after, "limit": wanted, **_query(where)}
-            response = call(self.connection, "events", "GET", "events", params=params)
+            query = {"after": after, "limit": wanted, "filter": where or EventFilter()}
+            response = call(self.connection, "events", "POST", "events/search", json=query)
             page = decode_batch(response.content)
             found += [event for event in page if _visible(event, reader)]
             # A page may also be short because its events are large.
-            if "next" not in response.links:
+            if "Boathouse-Next" not in response.headers:
                 break
-            after = page[-1].sequence
+            after = int(response.headers["Boathouse-Next"])
         return found
 
     def last(self) -> int:
         """The highest sequence number in the log; 0 when it is empty."""
         response = call(self.connection, "events", "GET", "events", params={"limit": 0})
         return int(response.headers["Boathouse-Last"])
+
+    def first(self) -> int:
+        """The lowest sequence number that is kept; 0 when the log is empty."""
+        response = call(self.connection, "events", "GET", "events", params={"limit": 0})
+        return int(response.headers["Boathouse-First"])
+
+    def consume(
+        self,
+        name: str,
+        *,
+        where: EventFilter | None = None,
+        after: int | None = None,
+        reader: Reader | None = None,
+        lease: float | None = None,
+        attempts: int | None = None,
+    ) -> HttpConsumer:
+        """Open a consumer, or make it; it belongs to the token's user.  See :class:`EventLog`."""
+        self._check_reader(reader)
+        body = {"where": where, "after": after, "lease": lease, "attempts": attempts}
+        call(self.connection, "events", "PUT", f"consumers/{quote(name, safe='')}", json=body)
+        return HttpConsumer(self.connection, name)
+
+    def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
+        """The token's user's consumers by name."""
+        self._check_reader(reader)
+        response = call(self.connection, "events", "GET", "consumers")
+        return msgspec.json.decode(response.content, type=list[ConsumerState])
+
+    def forget(self, name: str, *, reader: Reader | None = None) -> None:
+        """Remove a consumer with its dead letters; raises ``NotFound``."""
+        self._check_reader(reader)
+        call(self.connection, "events", "DELETE", f"consumers/{quote(name, safe='')}")
+
+    def dead_letters(
+        self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """What the token's user's consumers gave up on, the oldest event first."""
+        self._check_reader(reader)
+        params = {"consumer": consumer, "limit": limit}
+        response = call(self.connection, "events", "GET", "dead-letters", params=params)
+        return decode_letters(response.content)
 
     def follow(
         self,
@@ -101,18 +152,25 @@ class HttpEventLog(EventLog):
         Once it was connected it outlasts any restart of the service; raises ``Unavailable``
         when it never was.
         """
-        if where and where.since:
-            moment(where.since, "since")
+        where = (where or EventFilter()).validated()
         start = self.last() if after is None else after
         return self._follow(start, where, reader, timeout)
 
     def close(self) -> None:
         """Nothing is held: the process's HTTP client stays for others."""
 
+    def _check_reader(self, reader: Reader | None) -> None:
+        if reader is not None and reader.name != self.connection.user:
+            raise Forbidden(
+                f"A consumer belongs to the token's user, {self.connection.user!r}; "
+                f"{reader.name!r} is another.",
+                field="reader",
+            )
+
     def _follow(
         self,
         after: int,
-        where: EventFilter | None,
+        where: EventFilter,
         reader: Reader | None,
         timeout: float | None,
     ) -> Iterator[Event]:
@@ -132,7 +190,7 @@ class HttpEventLog(EventLog):
                         if not connected:
                             connected, silent_since = True, time.monotonic()
                         for message in parser.feed(piece):
-                            event = msgspec.json.decode(message.data, type=Event)
+                            event = decode_event(message.data)
                             if event.sequence > after and _visible(event, reader):
                                 yield event
                                 silent_since = time.monotonic()
@@ -155,18 +213,12 @@ class HttpEventLog(EventLog):
                     failures += 1
 
     @contextlib.contextmanager
-    def _stream(
-        self, after: int, where: EventFilter | None, wait: float
-    ) -> Generator[httpx.Response]:
+    def _stream(self, after: int, where: EventFilter, wait: float) -> Generator[httpx.Response]:
         with client().stream(
-            "GET",
+            "POST",
             self.connection.service("events") + "events/stream",
-            params=_query(where),
-            headers={
-                **authorization(self.connection),
-                "Accept": EVENT_STREAM,
-                "Last-Event-ID": str(after),
-            },
+            content=msgspec.json.encode({"filter": where, "after": after}),
+            headers={**authorization(self.connection), "Accept": EVENT_STREAM},
             timeout=httpx.Timeout(5.0, read=max(wait, 0.05)),
         ) as response:
             if response.status_code in (502, 503, 504):
@@ -183,10 +235,6 @@ class _Restarting(Exception):
 
 def _left(silent_since: float, timeout: float | None) -> float:
     return float("inf") if timeout is None else silent_since + timeout - time.monotonic()
-
-
-def _query(where: EventFilter | None) -> dict[str, str]:
-    return msgspec.to_builtins(where) if where else {}
 
 
 def _visible(event: Event, reader: Reader | None) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 from ..errors import BadRequest, Unavailable
 from .event import Event
 from .webhook_addresses import CheckedBackend, check_url, is_allowed, parsed_url, port_of
-from .wire import STRUCTURED, encode_event
+from .wire import STRUCTURED, encode_numbered
 
 __all__ = ["LONGEST_PAUSE", "TIMEOUT", "Outcome", "Webhook", "check_url"]
 
@@ -148,9 +148,7 @@ class Webhook:
         key : str, optional
             The idempotency key; the same for each attempt at the same delivery.
         """
-        body = encode_event(event)
-        if event.sequence:
-            body = b'%b,"sequence":%d}' % (body[:-1], event.sequence)
+        body = encode_numbered(event)
         name = hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()[:32]
         headers = {
             "Content-Type": STRUCTURED,

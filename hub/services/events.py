@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...catalogs.access import Reader
-from ...catalogs.errors import BadEvent, BadRequest
-from ...catalogs.events.event import EventFilter, moment
+from ...catalogs.errors import BadEvent
+from ...catalogs.events.log import LogEngine, Retention
+from ...catalogs.events.schema import SchemaRegistry
 from ...catalogs.events.sqlite import SqliteEventLog
 from ...catalogs.events.wire import BATCH, decode_request, encode_batch
 from .application import (
@@ -27,16 +28,33 @@ from .application import (
     still_reader,
     stopping_of,
 )
+from .event_asyncapi import asyncapi
+from .event_consumers import ConsumerRoutes
+from .event_metrics import Metrics
+from .event_owners import LookUp, owners_by_hub
+from .event_posting import PostOffice
+from .event_queries import LARGEST_COUNT, LARGEST_PAGE, query_of
+from .event_retention import keep_trimmed, retention_of
 from .event_rights import signed
+from .event_webhook_routes import WebhookRoutes
+from .event_webhooks import Subscriptions
 from .hot_path import HotPath
 from .streams import HEARTBEAT_SECONDS, Broadcast, EventStream, Subscriber
 
-# The most events in a request or an answer, and the size at which an answer ends, in bytes.
-LARGEST_COUNT = 10_000
-LARGEST_PAGE = 8_000_000
 # Decoding more than this would hold up the streams, in bytes.
 _LARGE = 50_000
-_LARGEST_SEQUENCE = 2**62
+
+_LINKS = (
+    ("events", "events", "Events; POST to add", BATCH),
+    ("search", "events/search", "Events that pass a filter", BATCH),
+    ("stream", "events/stream", "Events as they come", "text/event-stream"),
+    ("consumers", "consumers", "Named places in the log", "application/json"),
+    ("webhooks", "webhooks", "Who gets events posted", "application/json"),
+    ("dead-letters", "dead-letters", "What consumers gave up", "application/json"),
+    ("service-desc", "asyncapi.json", "This service as AsyncAPI 3", "application/json"),
+    ("metrics", "metrics", "For Prometheus", "text/plain"),
+    ("health", "health", "Whether it runs", "application/json"),
+)
 
 
 class EventService:
@@ -44,15 +62,29 @@ class EventService:
 
     Parameters
     ----------
-    log : SqliteEventLog
+    log : LogEngine
         The lake's log; closed by whoever opened it.
     heartbeat : float
         Seconds between signs of life in a stream.
+    retention : Retention, optional
+        What the log keeps; everything when it is None.
+    registry : SchemaRegistry, optional
+        Who may write which type, and what the AsyncAPI document describes.
     """
 
-    def __init__(self, log: SqliteEventLog, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        log: LogEngine,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        retention: Retention | None = None,
+        registry: SchemaRegistry | None = None,
+    ) -> None:
         self.log = log
+        self.registry = registry
         self.broadcast = Broadcast(log, heartbeat=heartbeat)
+        self.metrics = Metrics(log, self.broadcast)
+        self._retention = retention
 
     def routes(self) -> list[Route]:
         """The service's paths below its prefix."""
@@ -60,38 +92,43 @@ class EventService:
             Route("/", self.index),
             Route("/events", self.post, methods=["POST"]),
             Route("/events", self.get),
-            Route("/events/stream", self.stream),
+            Route("/events/search", self.get, methods=["GET", "POST"]),
+            Route("/events/stream", self.stream, methods=["GET", "POST"]),
+            Route("/metrics", self.metrics.show),
+            Route("/asyncapi.json", self.asyncapi),
+            *ConsumerRoutes(self.log, self.broadcast).routes(),
         ]
 
     @asynccontextmanager
-    async def lifespan(self, _application: Starlette) -> AsyncGenerator[None]:
-        """Feed the streams while the service runs."""
+    async def running(self) -> AsyncGenerator[None]:
+        """Feed the streams and trim the log while the service runs."""
         stop = self.broadcast.start()
+        trimming = self._retention and asyncio.ensure_future(
+            keep_trimmed(self.log, self._retention)
+        )
         try:
             yield
         finally:
             await stop()
+            if trimming:
+                trimming.cancel()
+                with suppress(asyncio.CancelledError):
+                    await trimming
 
     async def index(self, request: Request) -> Response:
         """What there is."""
         base = request.url.path
-        links = [
-            {"rel": "self", "href": base, "title": "The event service"},
-            {
-                "rel": "events",
-                "href": f"{base}events",
-                "title": "Events; POST to add",
-                "type": BATCH,
-            },
-            {
-                "rel": "stream",
-                "href": f"{base}events/stream",
-                "title": "Events as they come",
-                "type": "text/event-stream",
-            },
-            {"rel": "health", "href": f"{base}health", "title": "Whether it runs"},
+        links = [{"rel": "self", "href": base, "title": "The event service"}]
+        links += [
+            {"rel": rel, "href": f"{base}{path}", "title": title, "type": type_}
+            for rel, path, title, type_ in _LINKS
         ]
         return json_response({"title": "Boathouse events", "links": links})
+
+    async def asyncapi(self, request: Request) -> Response:
+        """``GET asyncapi.json``."""
+        address = str(request.url.replace(query="")).removesuffix("asyncapi.json")
+        return json_response(asyncapi(address, self.registry))
 
     async def post(self, request: Request) -> Response:
         """Append events; answers when they are on disk.  See :class:`.hot_path.HotPath`."""
@@ -108,41 +145,44 @@ class EventService:
         if len(events) > LARGEST_COUNT:
             raise BadEvent(f"A batch holds at most {LARGEST_COUNT:,} events; send several.")
         mine = [signed(event, reader) for event in events]
-        return msgspec.json.encode({"sequences": await self.log.append_async(mine)})
+        if self.registry is not None:
+            for event in mine:
+                self.registry.check_writer(event, reader)
+        numbers = await self.log.append_async(mine)
+        self.metrics.appended.inc(len(numbers))
+        return msgspec.json.encode({"sequences": numbers})
 
     async def get(self, request: Request) -> Response:
         """A page of the log, oldest first."""
         reader = await reader_of(request)
-        after = _number(request, "after", 0, _LARGEST_SEQUENCE)
-        limit = _number(request, "limit", 1000, LARGEST_COUNT)
-        where = _filter(request)
+        query = await query_of(request, self.log)
         # Asked first: whoever goes on from here must not jump over an event.
         last = self.log.last()
         rows = await asyncio.to_thread(
             self.log.stored,
-            after=after,
-            limit=limit,
-            where=where,
+            after=query.after or 0,
+            limit=query.limit,
+            where=query.filter,
             reader=reader,
             largest=LARGEST_PAGE,
         )
-        headers = {"Boathouse-Last": str(last)}
-        if rows and (len(rows) == limit or sum(len(row.body) for row in rows) >= LARGEST_PAGE):
-            following = request.url.include_query_params(after=rows[-1].sequence)
-            headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+        headers = {"Boathouse-First": str(self.log.first()), "Boathouse-Last": str(last)}
+        full = len(rows) == query.limit or sum(len(row.body) for row in rows) >= LARGEST_PAGE
+        if rows and full:
+            headers["Boathouse-Next"] = str(rows[-1].sequence)
+            if request.method == "GET":
+                following = request.url.include_query_params(after=rows[-1].sequence)
+                headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
         return Response(encode_batch(row.json() for row in rows), media_type=BATCH, headers=headers)
 
     async def stream(self, request: Request) -> EventStream:
         """Events as they come, as server-sent events."""
         reader = await reader_of(request)
-        after = _number(request, "after", self.log.last(), _LARGEST_SEQUENCE)
-        resumed = request.headers.get("last-event-id", "")
-        if resumed:
-            after = _as_number("Last-Event-ID", resumed, _LARGEST_SEQUENCE)
-        where = _filter(request)
+        query = await query_of(request, self.log)
+        after = self.log.last() if query.after is None else query.after
         return EventStream(
             lambda connection: Subscriber(
-                self.broadcast, connection, after=after, where=where, reader=reader
+                self.broadcast, connection, after=after, where=query.filter, reader=reader
             ),
             stopping=stopping_of(request),
             still_reader=lambda: still_reader(request),
@@ -150,17 +190,22 @@ class EventService:
 
 
 def build_application(
-    log: SqliteEventLog,
+    log: LogEngine,
     identify: Identify,
     prefix: str = "/",
     *,
     heartbeat: float = HEARTBEAT_SECONDS,
+    state: Path | None = None,
+    webhook_hosts: Collection[str] = (),
+    retention: Retention | None = None,
+    look_up: LookUp | None = None,
+    registry: SchemaRegistry | None = None,
 ) -> Starlette:
     """The event service as an ASGI application.
 
     Parameters
     ----------
-    log : SqliteEventLog
+    log : LogEngine
         The lake's log; the caller closes it.
     identify : callable
         Token to Reader or None; see :func:`.application.identify_by_hub`.
@@ -168,10 +213,49 @@ def build_application(
         Where the hub's proxy mounts it.
     heartbeat : float
         Seconds between signs of life in a stream.
+    state : Path, optional
+        The folder of the lake's state, where webhook subscriptions are kept; without it
+        there are none.
+    webhook_hosts : collection of str, optional
+        Hosts to which events may be posted though they are private.
+    retention : Retention, optional
+        What the log keeps; everything by default.
+    look_up : callable, optional
+        What a user may see, by name; None when he is no user any more.
+    registry : SchemaRegistry, optional
+        What events of which type must look like; the log checks it.
     """
-    service = EventService(log, heartbeat=heartbeat)
+    if registry is not None:
+        log.schemas = registry
+    service = EventService(log, heartbeat=heartbeat, retention=retention, registry=registry)
+    routes = service.routes()
+    webhooks: WebhookRoutes | None = None
+    if state is not None:
+        webhooks = WebhookRoutes(
+            PostOffice(
+                log,
+                service.broadcast,
+                Subscriptions(state / "webhooks.json"),
+                allow=webhook_hosts,
+                look_up=look_up,
+            )
+        )
+        routes += webhooks.routes()
+
+    @asynccontextmanager
+    async def lifespan(_application: Starlette) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(service.running())
+            if webhooks:
+                await stack.enter_async_context(webhooks.running())
+            yield
+
     application = service_application(
-        service.routes(), identify=identify, prefix=prefix, lifespan=service.lifespan
+        routes,
+        identify=identify,
+        prefix=prefix,
+        lifespan=lifespan,
+        observe=service.metrics.observe,
     )
     HotPath(
         application,
@@ -179,41 +263,42 @@ def build_application(
         path=f"{prefix.rstrip('/')}/events",
         identify=identify,
         handler=service.append,
-        observe=lambda *_: None,
+        observe=service.metrics.observe,
     )
     return application
 
 
 def main() -> None:
-    """Serve the log of the lake that ``BOATHOUSE_LAKE`` names, as a service of the hub."""
+    """Serve the log of the lake that ``BOATHOUSE_LAKE`` names, as a service of the hub.
+
+    ``BOATHOUSE_EVENTS`` names another log, as :func:`.opening.open_event_log` takes it;
+    ``BOATHOUSE_EVENTS_KEEP_DAYS`` and ``BOATHOUSE_EVENTS_KEEP_MB`` limit what it keeps;
+    event types are described in the folder ``schemas`` of the lake's state;
+    ``BOATHOUSE_WEBHOOK_HOSTS`` is a comma list of hosts that webhooks may reach although
+    they are private.
+    """
     state = Path(os.environ["BOATHOUSE_LAKE"]) / ".boathouse"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    retention = retention_of(
+        os.environ.get("BOATHOUSE_EVENTS_KEEP_DAYS", ""),
+        os.environ.get("BOATHOUSE_EVENTS_KEEP_MB", ""),
+    )
+    hosts = [each for each in os.environ.get("BOATHOUSE_WEBHOOK_HOSTS", "").split(",") if each]
     log = SqliteEventLog(state / "events.sqlite")
     try:
-        prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
-        serve(build_application(log, identify_by_hub(), prefix))
+        application = build_application(
+            log,
+            identify_by_hub(),
+            os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/"),
+            state=state,
+            webhook_hosts=hosts,
+            retention=retention,
+            look_up=owners_by_hub(),
+            registry=SchemaRegistry(state / "schemas"),
+        )
+        serve(application)
     finally:
         log.close()
-
-
-def _filter(request: Request) -> EventFilter:
-    query = request.query_params
-    since = query.get("since", "")
-    if since:
-        moment(since, "since")
-    return EventFilter(
-        type=query.get("type", ""), collection=query.get("collection", ""), since=since
-    )
-
-
-def _number(request: Request, name: str, default: int, highest: int) -> int:
-    return _as_number(name, request.query_params.get(name, str(default)), highest)
-
-
-def _as_number(name: str, text: str, highest: int) -> int:
-    if text.isdecimal() and text.isascii() and len(text) < 20 and int(text) <= highest:
-        return int(text)
-    raise BadRequest(f"{name} must be a whole number from 0 to {highest}.", field=name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Gives every new event to every open stream: encoded once, and to each at its own speed."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
@@ -11,8 +12,7 @@ from starlette.types import Receive, Scope, Send
 from ...catalogs.access import PUBLIC, Reader
 from ...catalogs.errors import Unavailable
 from ...catalogs.events.event import EventFilter
-from ...catalogs.events.sqlite import SqliteEventLog
-from ...catalogs.events.table import Stored
+from ...catalogs.events.log import LogEngine, Stored
 from ...catalogs.events.wire import EVENT_STREAM, frame
 from .connection import Connection, connection_of
 
@@ -116,10 +116,9 @@ class Batch:
         return known
 
     def _match(self, where: EventFilter) -> tuple[list[Stored], Piece | None]:
-        if where == _EVERYTHING:
-            rows = list(self.rows)
-        else:
-            rows = [row for row in self.rows if where.matches(row.event())]
+        rows = _fresh(self.rows)
+        if where != _EVERYTHING:
+            rows = [row for row in rows if where.matches(row.event())]
         # What all may see is the same bytes for all that have this filter.
         shared = bool(rows) and all(row.access == PUBLIC for row in rows)
         return rows, Piece.of([self._frame(row) for row in rows]) if shared else None
@@ -132,6 +131,12 @@ class Batch:
 
 
 _EVERYTHING = EventFilter()
+
+
+def _fresh(rows: Sequence[Stored]) -> list[Stored]:
+    """Those that have not expired."""
+    now = time.time() * 1e6
+    return [row for row in rows if not row.expires or row.expires > now]
 
 
 def _seen(rows: list[Stored], listener: Listener) -> list[Stored]:
@@ -152,7 +157,7 @@ class Broadcast:
         Every event up to this number has been offered, or is being offered.
     """
 
-    def __init__(self, log: SqliteEventLog, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(self, log: LogEngine, *, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self.log = log
         self.heartbeat = heartbeat
         self.subscribers: set[Listener] = set()
@@ -296,11 +301,11 @@ class Subscriber:
             full = len(rows) == PAGE or sum(len(row.body) for row in rows) >= PAGE_BYTES
             if rows:
                 self.after = rows[-1].sequence
-            piece = head + b"".join(frame(row.sequence, row.json()) for row in rows)
+            piece = head + b"".join(frame(row.sequence, row.json()) for row in _fresh(rows))
             head = b""
             if piece:
                 self._write(piece)
-            kept, self._meanwhile = self._meanwhile, None
+            kept = self._kept()
             if full:
                 continue
             self.after = max(self.after, horizon)
@@ -314,6 +319,10 @@ class Subscriber:
             self._meanwhile.append(batch)
             if sum(each.size for each in self._meanwhile) > QUEUE_BYTES:
                 self._meanwhile = None
+
+    def _kept(self) -> list[Batch] | None:
+        kept, self._meanwhile = self._meanwhile, None
+        return kept
 
     def _write(self, piece: bytes, chunk: bytes = b"") -> None:
         self._wrote = self._loop.time()
