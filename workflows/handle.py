@@ -8,7 +8,7 @@ from ..catalogs.errors import JobFailed, Unavailable
 from ..catalogs.lake import Lake
 from .automation import Automation
 from .jobs import Job, Rule, Schedule, State
-from .listing import job_html, thing_html
+from .listing import job_html, schedule_html
 from .runner import came_from
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ class Saved(Generic[Thing]):
 
     Examples
     --------
-    >>> rule = bh.on(collection="sst").notebook("mean-over-shape", {...})  # doctest: +SKIP
-    >>> rule.delete()  # doctest: +SKIP
+    >>> daily = bh.schedule("0 6 * * *", "mean-over-shape", dataset="sst")  # doctest: +SKIP
+    >>> daily.delete()  # doctest: +SKIP
     """
 
     def __init__(self, thing: Thing, delete: Callable[[str], None]) -> None:
@@ -164,7 +164,7 @@ class Saved(Generic[Thing]):
         return repr(self._thing)
 
     def _repr_html_(self) -> str:
-        return thing_html(self._thing)
+        return schedule_html(self._thing) if isinstance(self._thing, Schedule) else repr(self)
 
     def __getattr__(self, name: str) -> Any:
         # Not for our own: a copy or a pickle asks before __init__ has run.

@@ -1,10 +1,10 @@
-"""Lists of jobs, rules, schedules and recipes that read well in a notebook."""
+"""Lists of jobs, schedules and recipes that read well in a notebook."""
 
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any, TypeVar
 
-from .jobs import Job, Recipe, Rule, Schedule
+from .jobs import Job, Recipe, Schedule
 
 T = TypeVar("T")
 Cell = Callable[[Any], str]
@@ -53,7 +53,7 @@ class Listing(list[T]):
 
 
 class Standing(Listing[T]):
-    """Rules or schedules, of which each can be withdrawn.
+    """Schedules, of which each can be withdrawn.
 
     Parameters
     ----------
@@ -117,19 +117,6 @@ def list_jobs(jobs: Iterable[Job], dismiss: Callable[[str], Job]) -> Jobs:
     return Jobs(jobs, columns, empty, dismiss)
 
 
-def list_rules(rules: Iterable[Rule], delete: Callable[[str], None]) -> Standing[Rule]:
-    """Rules as a table."""
-    columns: dict[str, Cell] = {
-        "rule": lambda rule: escape(rule.name),
-        "when": lambda rule: escape(" in ".join(filter(None, _condition(rule)))),
-        "run": lambda rule: escape(rule.recipe),
-        "with": lambda rule: _parameters(rule.parameters),
-        "paused": lambda rule: "yes" if rule.paused else "",
-    }
-    empty = "No rules yet; bh.on(type, collection=...).notebook(recipe) saves one."
-    return Standing(rules, columns, empty, delete)
-
-
 def list_schedules(
     schedules: Iterable[Schedule], delete: Callable[[str], None]
 ) -> Standing[Schedule]:
@@ -174,15 +161,12 @@ def job_html(job: Job) -> str:
     )
 
 
-def thing_html(thing: Rule | Schedule) -> str:
-    """A rule or a schedule in one line."""
-    if isinstance(thing, Rule):
-        when = " in ".join(filter(None, _condition(thing)))
-    else:
-        when = f"{thing.cron} UTC, next {thing.next}"
+def schedule_html(schedule: Schedule) -> str:
+    """A schedule in one line."""
+    when = f"{schedule.cron} UTC, next {schedule.next}"
     return (
-        f"<div><b>{escape(thing.name)}</b>: on <code>{escape(when)}</code> run "
-        f"<b>{escape(thing.recipe)}</b> with {_parameters(thing.parameters)}</div>"
+        f"<div><b>{escape(schedule.name)}</b>: on <code>{escape(when)}</code> run "
+        f"<b>{escape(schedule.recipe)}</b> with {_parameters(schedule.parameters)}</div>"
     )
 
 
@@ -190,10 +174,6 @@ def _cause(job: Job) -> str:
     if job.rule:
         return f"rule {escape(job.rule)}"
     return f"schedule {escape(job.schedule)}" if job.schedule else ""
-
-
-def _condition(rule: Rule) -> tuple[str, str]:
-    return rule.where.type, rule.where.collection
 
 
 def _parameters(parameters: dict[str, Any]) -> str:
