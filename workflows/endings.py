@@ -7,6 +7,7 @@ from ..catalogs.errors import BoathouseError
 from ..catalogs.events.event import Event
 from .deliveries import Delivery, Performed, Refused
 from .rules.matching import made_id
+from .rules.naming import source_of
 
 # Above what a performer appends: the ids of the two kinds never meet.
 FIRST_NEWS = 1_000_000
@@ -56,7 +57,7 @@ def news_of(type: str, delivery: Delivery, **more: object) -> Event:
     }
     return Event(
         type=type,
-        source=f"/rules/{delivery.owner}/{delivery.rule}",
+        source=source_of(delivery.owner, delivery.rule),
         # Of the delivery's, so that no rule hears of its own dead letters.
         id=made_id(delivery.id, FIRST_NEWS + delivery.attempts),
         subject=f"/deliveries/{delivery.id}",

@@ -82,7 +82,7 @@ def test_arrival_event_run_result_dashboard(
         lambda: get(visitor, "automation/rules"), seconds=120, why="the last cell saves the rule"
     )
     assert rule["name"] == RULE
-    drawn = rule["parameters"]["shape"]
+    drawn = rule["action"]["parameters"]["shape"]
     snapshot(page, "loop-3-rule")
     # What was drawn is what was saved, not the tutorial's own proposal.
     assert "polygon" in str(drawn).lower()

@@ -36,12 +36,14 @@ from boathouse.workflows.rules.model import (
 from .conftest import until
 
 TICK = "org.example.tick"
+# A blank, as the names have that rules get by themselves.
+NAME = "tock on tick"
 ANN, BOB = Reader(name="ann"), Reader(name="bob")
 
 
 def rule(**changes: Any) -> Rule:
     usual: dict[str, Any] = {
-        "name": "r",
+        "name": NAME,
         "owner": "",
         "where": EventFilter(type=TICK),
         "action": NotifyAction(type="org.example.tock", subject="{subject}"),
@@ -141,31 +143,31 @@ def test_from_saving_to_history(automation: LocalAutomation, lake: Lake, echo: E
     assert automation.retry_delivery(dead.id, reader=ANN).state == "waiting"
     done(automation, 2)
 
-    automation.pause_rule("r", reader=ANN)
+    automation.pause_rule(NAME, reader=ANN)
     ticks(lake, "passed over")
     with pytest.raises(Conflict, match="paused"):
-        automation.replay_rule("r", reader=ANN)
+        automation.replay_rule(NAME, reader=ANN)
     tried = automation.dry_run(rule(), reader=ANN)
     assert [each.action for each in tried] == [
         NotifyAction(type="org.example.tock", subject=name)
         for name in ("before", "one", "broken", "passed over")
     ]
     assert len(automation.dry_run(rule(), limit=2)) == 2
-    assert automation.pause_rule("r", False, reader=ANN).paused is False
-    assert automation.replay_rule("r", reader=ANN) == 2, "those that it has not had"
-    assert automation.replay_rule("r", reader=ANN) == 0
+    assert automation.pause_rule(NAME, False, reader=ANN).paused is False
+    assert automation.replay_rule(NAME, reader=ANN) == 2, "those that it has not had"
+    assert automation.replay_rule(NAME, reader=ANN) == 0
     done(automation, 4)
-    assert automation.replay_rule("r", again=True, reader=ANN) == 4
+    assert automation.replay_rule(NAME, again=True, reader=ANN) == 4
     assert len({each.idempotency for each in done(automation, 8)}) == 8
 
     second = automation.save_rule(rule(concurrency=1), reader=ANN)
     assert second.version == 2
-    versions = automation.rule_versions("r", reader=ANN)
+    versions = automation.rule_versions(NAME, reader=ANN)
     assert [each.concurrency for each in versions] == [1, 4]
     with pytest.raises(NotFound):
-        automation.rule_versions("r", reader=BOB)
-    automation.delete_rule("r", reader=ANN)
-    assert [each.version for each in automation.rule_versions("r", reader=ANN)] == [2, 1]
+        automation.rule_versions(NAME, reader=BOB)
+    automation.delete_rule(NAME, reader=ANN)
+    assert [each.version for each in automation.rule_versions(NAME, reader=ANN)] == [2, 1]
 
 
 def test_a_rule_that_notifies_what_it_listens_for_does_not_run_for_ever(
@@ -230,7 +232,7 @@ def test_silence_sets_a_rule_off(automation: LocalAutomation) -> None:
     automation.save_rule(said)
     (alarm,) = done(automation, 1)
     assert alarm.events == ()
-    assert alarm.action == NotifyAction(type="org.example.alarm", subject="r")
+    assert alarm.action == NotifyAction(type="org.example.alarm", subject=NAME)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """Appends an event in the owner's name, once however often the delivery is tried."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from ...catalogs.errors import BadRequest
 from ...catalogs.events.event import Event
 from ..deliveries import Delivery, Performed, Performer
 from ..rules.model import Action, NotifyAction
+from ..rules.naming import source_of
 
 # These say what the lake's own services did, so nobody else may say it.
 OURS = ("org.boathouse.",)
@@ -21,7 +21,7 @@ class NotifyPerformer(Performer):
         assert isinstance(action, NotifyAction)
         event = Event(
             type=action.type,
-            source=f"/rules/{quote(delivery.owner)}/{quote(delivery.rule)}",
+            source=source_of(delivery.owner, delivery.rule),
             collection=action.collection,
             subject=action.subject,
             data=action.data,

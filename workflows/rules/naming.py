@@ -2,6 +2,7 @@
 
 import re
 from hashlib import blake2b
+from urllib.parse import quote
 from uuid import uuid4
 
 from ...catalogs.errors import BadRequest
@@ -21,6 +22,17 @@ def job_id(*parts: object) -> str:
         return uuid4().hex[:20]
     text = "\0".join(str(part) for part in parts)
     return blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def source_of(owner: str, rule: str) -> str:
+    """The source of events that tell of a rule: a URI reference, whatever its name.
+
+    Examples
+    --------
+    >>> source_of("ann", "mean on sst")
+    '/rules/ann/mean%20on%20sst'
+    """
+    return f"/rules/{quote(owner, safe='')}/{quote(rule, safe='')}"
 
 
 def check_name(name: str) -> None:

@@ -5,6 +5,7 @@ import msgspec
 from ...catalogs.access import PRIVATE
 from ...catalogs.events.event import Event, moment
 from .model import Rule
+from .naming import source_of
 
 RULE_SILENT = "org.boathouse.rule.silent"
 
@@ -52,7 +53,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
         """The event that tells performers of it; it is in no log."""
         return Event(
             type=RULE_SILENT,
-            source=f"/rules/{rule.owner}/{rule.name}",
+            source=source_of(rule.owner, rule.name),
             id=f"silence-{rule.version}-{self.mark}",
             collection=rule.where.collection,
             owner=rule.owner,
