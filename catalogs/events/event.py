@@ -34,6 +34,7 @@ LONGEST = {
     "traceparent": 255,
     "partitionkey": 512,
 }
+_SHORTEST = min(LONGEST.values())
 LARGEST_DATA = 1_000_000
 # Of other extension attributes: how many, and the longest text of one.
 MOST_EXTENSIONS = 64
@@ -211,7 +212,7 @@ class Event(
             uri, text = "".join(uris), "".join((*rest, *more))
         except TypeError:
             return False
-        short = len(uri) + len(text) <= min(LONGEST.values())
+        short = len(uri) + len(text) <= _SHORTEST
         return short and not _NOT_IN_URI.search(uri) and not _CONTROL.search(uri + text)
 
 

@@ -50,10 +50,10 @@ def key_value(value: str | float) -> KeyValue:
 
     Booleans become bytes, so that true is not 1.
     """
-    if isinstance(value, bool):
-        return b"\x01" if value else b"\x00"
     if isinstance(value, str):
         return value[:LONGEST_VALUE]
+    if isinstance(value, bool):
+        return b"\x01" if value else b"\x00"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         try:
             return float(value)

@@ -1,6 +1,7 @@
 """Times of events as numbers, so that times of any offset compare."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -32,13 +33,19 @@ def moment(text: str, field: str = "time") -> int:
     0
     """
     try:
-        since = msgspec.convert(text, type=_Instant) - _EPOCH
-    except (msgspec.ValidationError, OverflowError) as error:
+        return _moment(text)
+    except (msgspec.ValidationError, OverflowError, TypeError) as error:
         raise BadEvent(
             f"{field} must be an RFC 3339 time with an offset, such as "
             f"'2026-01-31T06:00:00Z'; {str(text)[:60]!r} is not.",
             field=field,
         ) from error
+
+
+# Each event's time is looked at when it is checked, when it is stored and by each filter.
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> int:
+    since = msgspec.convert(text, type=_Instant) - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

@@ -42,12 +42,11 @@ def parse_box(text: str, field: str = "bbox") -> Box:
     (170.0, -10.0, -170.0, 10.0)
     """
     try:
-        return check_box([float(part) for part in text.split(",")], field)
+        return _parsed_box(text)
     except ValueError as error:
-        if isinstance(error, BadEvent):
-            raise
         raise BadEvent(
-            f"{field} must be 'west,south,east,north' in degrees; {text[:60]!r} is not.",
+            f"{field} must be 'west,south,east,north' in degrees, with south <= north; "
+            f"{text[:60]!r} is not.",
             field=field,
         ) from error
 
@@ -147,6 +146,11 @@ def boxes_of(shape: "BaseGeometry") -> list[Box]:
 def prepared(area: Sequence[float] | Mapping[str, Any]) -> "BaseGeometry":
     """A filter's box or geometry as a shape that is quick to ask; raises ``BadEvent``."""
     return _prepared(msgspec.json.encode(area, order="sorted"))
+
+
+@lru_cache(maxsize=1024)
+def _parsed_box(text: str) -> Box:
+    return check_box([float(part) for part in text.split(",")])
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 # How often the file is asked for events of other processes, in seconds; our own wake at once.
 POLL_SECONDS = 0.05
 PAGE = 1000
+# What the writer keeps in memory, in KiB, and after how many pages of 4 KiB it tidies up.
+CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 8000
 
 
 class SqliteEventLog(LogEngine):
@@ -52,11 +55,7 @@ class SqliteEventLog(LogEngine):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            self._connection = open_database(self.path)
-            prepare(self._connection)
-        except sqlite3.Error as error:
-            raise explain(error, self.path) from error
+        self._connection = _open(self.path)
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -339,3 +338,22 @@ class SqliteEventLog(LogEngine):
         answer: Future[list[int]] = Future()
         answer.set_result([])
         return answer
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        connection = open_database(path)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        # Its indexes are written all over: they stay in memory, and are moved from the
+        # write-ahead log to their places only now and then.
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        prepare(connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, path) from error
+        raise
+    return connection

@@ -246,6 +246,12 @@ def _of_attributes(given: dict[str, Any]) -> Event:
     inner = extensions.pop("extensions", None)
     if isinstance(inner, dict):  # an event as msgspec writes it
         extensions.update(inner)
+    for name, value in extensions.items():
+        if not isinstance(value, str | int):
+            raise BadEvent(
+                f"The extension {name[:80]!r} must be a text, an integer or a boolean.",
+                field=name[:80],
+            )
     return msgspec.convert({**given, "extensions": extensions}, type=Event)
 
 

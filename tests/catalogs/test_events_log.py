@@ -1,7 +1,6 @@
 """The laws of the SQLite event log: durable, ordered, idempotent, visible to whom it may be."""
 
-import os
-import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boathouse.catalogs.access import Reader
-from boathouse.catalogs.errors import BadEvent, StorageFull, Unavailable
+from boathouse.catalogs.errors import BadEvent, Busy, StorageFull, Unavailable
+from boathouse.catalogs.events import sqlite_writer
 from boathouse.catalogs.events.event import LARGEST_DATA, Event, EventFilter
 from boathouse.catalogs.events.sqlite import SqliteEventLog
+from boathouse.catalogs.events.sqlite_writer import MOST_WAITING
 
 
 def ping(id: str = "1", **attributes: object) -> Event:
@@ -313,6 +314,42 @@ class TestBadEvents:
         assert len(log.read()[0].data) == LARGEST_DATA - 2
 
 
+class TestBackPressure:
+    def test_what_comes_too_fast_is_refused_whole_and_taken_later(
+        self, log: SqliteEventLog, path: Path
+    ):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # the writer waits for this process
+        answers = [log._submit([ping("first")])]
+        while log._writer._waiting:
+            time.sleep(0.01)
+        answers.append(log._submit([ping(f"{n}") for n in range(MOST_WAITING + 1)]))
+        with pytest.raises(Busy) as caught:
+            log.append([ping("refused")])
+        assert caught.value.retry_after > 0
+        assert caught.value.status == 429
+        other.execute("ROLLBACK")
+        assert [len(answer.result()) for answer in answers] == [1, MOST_WAITING + 1]
+        assert log.append([ping("refused")]) == [MOST_WAITING + 3]
+        other.close()
+
+    def test_large_events_count_by_their_size(
+        self, log: SqliteEventLog, path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(sqlite_writer, "MOST_BYTES", 10_000)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        answers = [log._submit([ping("first")])]
+        while log._writer._waiting:
+            time.sleep(0.01)
+        answers.append(log._submit([ping("large", data="x" * 20_000)]))
+        with pytest.raises(Busy):
+            log.append([ping("refused")])
+        other.execute("ROLLBACK")
+        other.close()
+        assert [answer.result() for answer in answers] == [[1], [2]]
+
+
 class TestFullDisk:
     def test_stores_nothing_by_halves_and_goes_on(self, log: SqliteEventLog):
         log.append([ping("before")])
@@ -324,61 +361,6 @@ class TestFullDisk:
         log._connection.execute("PRAGMA max_page_count = 1000000")
         assert log.append([ping("after")]) == [2]
         assert [e.id for e in log.read()] == ["before", "after"]
-
-
-WRITER = """
-import sys
-from boathouse.catalogs.events.sqlite import Event, SqliteEventLog
-log = SqliteEventLog(sys.argv[1])
-print("ready", flush=True)
-n = 0
-while True:
-    ids = [f"{sys.argv[2]}-{n + k}" for k in range(3)]
-    numbers = log.append([Event(type="org.example.n", source="/w", id=id) for id in ids])
-    # One write of a whole line: the kill leaves no half of it.
-    sys.stdout.write(" ".join(f"{i}={s}" for i, s in zip(ids, numbers)) + "\\n")
-    sys.stdout.flush()
-    n += 3
-"""
-
-
-def test_kill_9_loses_nothing_that_was_acknowledged(path: Path):
-    """Two processes append to one file and are killed; every answer they got holds."""
-    acknowledged: dict[str, int] = {}
-    for round_ in range(3):
-        writers = [
-            subprocess.Popen(
-                [sys.executable, "-c", WRITER, str(path), f"{round_}{name}"],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for name in "ab"
-        ]
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == "ready\n"
-        time.sleep(0.4)
-        for writer in writers:
-            os.kill(writer.pid, signal.SIGKILL)
-        for writer in writers:
-            output, _ = writer.communicate()
-            for line in output.splitlines(keepends=True):
-                if line.endswith("\n"):
-                    for pair in line.split():
-                        id, _, number = pair.partition("=")
-                        acknowledged[id] = int(number)
-    assert len(acknowledged) > 50
-    log = SqliteEventLog(path)
-    found = log.read(limit=10**6)
-    assert log._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    log.close()
-    stored = {event.id: event.sequence for event in found}
-    assert len(stored) == len(found), "an event is there twice"
-    assert {id: stored.get(id) for id in acknowledged} == acknowledged
-    for writer in {id.partition("-")[0] for id in stored}:
-        counts = [int(e.id.partition("-")[2]) for e in found if e.id.startswith(f"{writer}-")]
-        assert counts == list(range(len(counts))), "out of order, or a batch by halves"
-        assert len(counts) % 3 == 0
 
 
 def test_several_processes_may_create_it_at_once(path: Path):

@@ -13,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boathouse.catalogs.errors import BadEvent
-from boathouse.catalogs.events.event import Event, moment
+from boathouse.catalogs.events.event import RESERVED, Event, moment
 from boathouse.catalogs.events.wire import (
     BATCH,
     STRUCTURED,
     StreamParser,
+    decode_batch,
+    decode_event,
     decode_request,
     encode_batch,
     encode_event,
+    encode_numbered,
     frame,
 )
 
@@ -65,6 +68,71 @@ def test_what_we_send_the_sdk_understands(minimal: bool):
     if not minimal:
         for name in ("collection", "datatime", "access", "owner"):
             assert got.get_extension(name) == getattr(event, name)
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,19}", fullmatch=True).filter(
+    lambda name: name not in RESERVED
+)
+VALUES = (
+    st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=30)
+    | st.integers(-(2**31), 2**31 - 1)
+    | st.booleans()
+)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
+def test_other_extensions_are_kept_in_every_form(extensions: dict[str, Any]):
+    sent = CloudEvent(attributes={**ATTRIBUTES, **JSON, **extensions}, data={"n": 1})
+    structured = request_of(sdk.to_structured(sent, JSONFormat()))
+    (event,) = decode_request(*structured)
+    assert event.validated().extensions == extensions
+    assert decode_request({"content-type": BATCH}, b"[%b]" % structured[1]) == [event]
+    (binary,) = decode_request(*request_of(sdk.to_binary(sent, JSONFormat())))
+    # A header has no types, and the SDK writes booleans as Python does.
+    assert binary.extensions == {name: str(value) for name, value in extensions.items()}
+
+    body = encode_event(event)
+    message = sdk.HTTPMessage({"content-type": STRUCTURED}, body)
+    got = sdk.from_structured(message, JSONFormat(), CloudEvent)
+    assert {name: got.get_extension(name) for name in extensions} == extensions
+    numbered = msgspec.structs.replace(event, sequence=5)
+    assert decode_event(encode_numbered(numbered)) == numbered
+    assert decode_batch(encode_batch([body, encode_event(FULL)])) == [event, FULL]
+
+
+def test_our_own_extensions_pass_through_the_sdk():
+    own = {
+        "bbox": "170,-10,-170,10",
+        "dataref": "https://example.org/data.zarr",
+        "expirytime": "2030-01-01T00:00:00Z",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "partitionkey": "sst",
+    }
+    sent = CloudEvent(attributes={**ATTRIBUTES, **JSON, **own}, data={})
+    for form in (sdk.to_structured, sdk.to_binary):
+        (event,) = decode_request(*request_of(form(sent, JSONFormat())))
+        assert {name: getattr(event.validated(), name) for name in own} == own
+        assert event.extensions == {}
+
+
+@pytest.mark.parametrize(
+    ("extensions", "field"),
+    [
+        ('"Colour":"red"', "Colour"),
+        ('"my-name":"x"', "my-name"),
+        ('"level":1.5', "level"),
+        ('"level":{"a":1}', "level"),
+        ('"level":4294967296', "level"),
+        ('"colour":"' + "x" * 2049 + '"', "colour"),
+        ('"bbox":"1,2,3"', "bbox"),
+        ('"expirytime":"soon"', "expirytime"),
+    ],
+)
+def test_extensions_that_are_none_are_refused_by_name(extensions: str, field: str):
+    text = '{"specversion":"1.0","type":"a","source":"/me","id":"1",' + extensions + "}"
+    with pytest.raises(BadEvent) as caught:
+        decode_request({"content-type": STRUCTURED}, text.encode())[0].validated()
+    assert caught.value.field == field
 
 
 def test_a_batch_keeps_its_order():
