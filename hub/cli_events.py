@@ -15,7 +15,7 @@ import msgspec
 from ..catalogs.errors import BadEvent
 from ..catalogs.events.conditions import read_conditions, read_value
 from ..catalogs.events.event import Event, EventFilter
-from ..catalogs.events.wire import encode_numbered
+from ..catalogs.events.wire import STRUCTURED, decode_request, encode_numbered
 from .cli_lake import event_log, face
 from .cli_output import say, wants_json, when_text, width
 
@@ -195,7 +195,8 @@ def _notify(given: argparse.Namespace) -> None:
     _say_event(bh.notify(given.type, **attributes, extensions=extensions))
 
 
-def _lines(name: str) -> Iterator[dict[str, Any]]:
+def _lines(name: str) -> Iterator[Event | dict[str, Any]]:
+    """Events as ``bh.notify`` takes them, or as CloudEvents JSON, which ``replay`` prints."""
     text = sys.stdin.read() if name == "-" else Path(name).expanduser().read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -206,7 +207,12 @@ def _lines(name: str) -> Iterator[dict[str, Any]]:
             raise BadEvent(f"Line {number} is no JSON: {error}.", field="file") from error
         if not isinstance(document, dict):
             raise BadEvent(f"Line {number} is no JSON object.", field="file")
-        yield document
+        if "specversion" not in document:
+            yield document
+            continue
+        (event,) = decode_request({"content-type": STRUCTURED}, line.encode())
+        # Whose it is, is not for a file to say.
+        yield msgspec.structs.replace(event, owner="")
 
 
 def _listen(given: argparse.Namespace) -> None:

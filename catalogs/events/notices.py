@@ -375,21 +375,23 @@ def filter_of(type: str | Sequence[str], **conditions: Any) -> EventFilter:
 def _event_of(given: Event | Mapping[str, Any], place: int, lake: Lake) -> Event:
     try:
         if isinstance(given, Event):
-            return given.validated()
+            mine = given if given.owner else msgspec.structs.replace(given, owner=lake.user)
+            return mine.validated()
         if not isinstance(cast("Any", given), Mapping):
             raise BadEvent("An event is a mapping such as {'type': 'org.example.ping'}.")
         attributes = dict(given)
         for name in ("datatime", "expirytime"):
             attributes[name] = _time_text(attributes.get(name, ""))
         attributes["bbox"] = write_bbox(attributes.get("bbox", ()))
-        mine: dict[str, Any] = {"source": f"/users/{lake.user}", "access": PRIVATE, **attributes}
-        unknown = mine.keys() - set(Event.__struct_fields__) | mine.keys() & {"sequence"}
+        full: dict[str, Any] = {"source": f"/users/{lake.user}", "access": PRIVATE, **attributes}
+        unknown = full.keys() - set(Event.__struct_fields__) | full.keys() & {"sequence"}
         if unknown:
             name = min(unknown)
             raise BadEvent(f"{name} is no attribute that you can set.", field=name)
-        if "type" not in mine:
+        if "type" not in full:
             raise BadEvent("An event needs a type; this one has none.", field="type")
-        return Event(**{**mine, "owner": lake.user}).validated()
+        full["owner"] = lake.user
+        return Event(**full).validated()
     except BadEvent as error:
         raise BadEvent(f"events[{place}]: {error.detail}", field=error.field) from error
 

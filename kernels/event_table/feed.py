@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...catalogs.errors import BoathouseError, Gone, Unavailable
+from ...catalogs.errors import BadEvent, BoathouseError, Gone, Unavailable
 from ...catalogs.events.event import Event, EventFilter
 from ...catalogs.events.listening import Source
 from ...catalogs.events.log import EventLog
@@ -101,7 +101,10 @@ class Feed:
         for event in self.events:
             if event.sequence == sequence:
                 return event
-        found = self._log.read(after=sequence - 1, limit=1) if sequence > 0 else []
+        try:
+            found = self._log.read(after=sequence - 1, limit=1) if sequence > 0 else []
+        except (BadEvent, Gone):
+            return None  # it is not in the log yet, or no longer
         return found[0] if found and found[0].sequence == sequence else None
 
     def close(self) -> None:

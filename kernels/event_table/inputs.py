@@ -79,8 +79,7 @@ def write_inputs(where: EventFilter) -> tuple[dict[str, str], EventFilter]:
         operators = condition if isinstance(condition, Mapping) else {"eq": condition}
         ((operator, value), *others) = operators.items() or ((("", ""),))
         if operator in OPERATORS and not others:
-            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            inputs.update(field=name, operator=operator, value=text)
+            inputs.update(field=name, operator=operator, value=_value_text(operator, value))
             said["where"] = {}
     return inputs, msgspec.structs.replace(where, **said)
 
@@ -105,6 +104,14 @@ def describe(rest: EventFilter) -> str:
             text = ", ".join(value) if isinstance(value, list | tuple) else str(value)
             words.append(f"{name.replace('_', ' ')} {text}")
     return " · ".join(dict.fromkeys(words))
+
+
+def _value_text(operator: str, value: Any) -> str:
+    """As it is to be typed: a text that looks like a number stands in quotes."""
+    plain = operator in ("prefix", "suffix") or read_value(str(value)) == value
+    if isinstance(value, str) and plain:
+        return value
+    return msgspec.json.encode(value).decode()
 
 
 def _condition(given: Mapping[str, str]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """An event as one row of the table: short texts that a person can take in."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Iterable
+from typing import TypedDict
 
 import msgspec
 
 from ...catalogs.events.event import Event
+from ...catalogs.events.places import event_shape
 from ...catalogs.events.wire import encode_numbered
 
 # A longer text would not fit into a cell in any case.
@@ -43,13 +44,12 @@ def row_of(event: Event) -> Row:
 
 def place_of(event: Event) -> str:
     """Where an event is, in words; empty when it does not say, or nothing that can be read."""
-    try:
-        geometry = event.geometry()
-        if geometry is None:
-            return ""
-        return place_text(list(_points_of(geometry)))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return ""  # any producer may write anything; the event itself shows it as it is
+    shape = event_shape(event)
+    if shape is None:
+        return ""
+    from shapely import get_coordinates
+
+    return place_text([(east, north) for east, north in get_coordinates(shape).tolist()])
 
 
 def place_text(points: list[tuple[float, float]]) -> str:
@@ -69,20 +69,6 @@ def place_text(points: list[tuple[float, float]]) -> str:
 def text_of(event: Event) -> str:
     """The whole event as CloudEvents JSON, to read and to copy."""
     return msgspec.json.format(encode_numbered(event), indent=2).decode()
-
-
-def _points_of(geometry: Mapping[str, Any]) -> Iterable[tuple[float, float]]:
-    if "geometries" in geometry:
-        for each in geometry["geometries"]:
-            yield from _points_of(each)
-        return
-    waiting = [geometry["coordinates"]]
-    while waiting:
-        each = waiting.pop()
-        if each and isinstance(each[0], int | float):
-            yield float(each[0]), float(each[1])
-        else:
-            waiting.extend(each)
 
 
 def _together(east: Iterable[float]) -> list[float]:

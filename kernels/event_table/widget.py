@@ -183,7 +183,9 @@ class EventTable(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take it off the page, and follow the log no longer."""
-        self._feed.close()
+        feed: Feed | None = self.__dict__.get("_feed")
+        if feed is not None:  # there is none when a condition was refused
+            feed.close()
         super().close()
 
     @traitlets.observe("inputs")
@@ -210,7 +212,7 @@ class EventTable(anywidget.AnyWidget):
         if event is not None:
             self.detail = {"n": event.sequence, "text": text_of(event)}
         elif self.opened:
-            self.detail = {"n": self.opened, "error": "The log keeps this event no longer."}
+            self.detail = {"n": self.opened, "error": "The log does not hold this event."}
         else:
             self.detail = {}
 
