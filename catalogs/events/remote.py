@@ -154,6 +154,10 @@ class HttpEventLog(EventLog):
         """
         where = (where or EventFilter()).validated()
         start = self.last() if after is None else after
+        if after:
+            # Said here and not at the first event: there may be none for long.
+            params = {"after": after, "limit": 0}
+            call(self.connection, "events", "GET", "events", params=params)
         return self._follow(start, where, reader, timeout)
 
     def close(self) -> None:

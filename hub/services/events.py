@@ -15,8 +15,8 @@ from starlette.routing import Route
 from ...catalogs.access import Reader
 from ...catalogs.errors import BadEvent
 from ...catalogs.events.log import LogEngine, Retention
+from ...catalogs.events.opening import open_event_log
 from ...catalogs.events.schema import SchemaRegistry
-from ...catalogs.events.sqlite import SqliteEventLog
 from ...catalogs.events.wire import BATCH, decode_request, encode_batch
 from .application import (
     Identify,
@@ -28,6 +28,7 @@ from .application import (
     still_reader,
     stopping_of,
 )
+from .aviso import AvisoRoutes
 from .event_asyncapi import asyncapi
 from .event_consumers import ConsumerRoutes
 from .event_metrics import Metrics
@@ -223,7 +224,8 @@ def build_application(
     look_up : callable, optional
         What a user may see, by name; None when he is no user any more.
     registry : SchemaRegistry, optional
-        What events of which type must look like; the log checks it.
+        What events of which type must look like; the log checks it.  With it there are also
+        Aviso's own paths, ``/api/v1/...``.
     """
     if registry is not None:
         log.schemas = registry
@@ -241,6 +243,9 @@ def build_application(
             )
         )
         routes += webhooks.routes()
+    if registry is not None:
+        numbers = state / "aviso" if state is not None else None
+        routes += AvisoRoutes(log, registry, service.broadcast, state=numbers).routes()
 
     @asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncGenerator[None]:
@@ -284,7 +289,7 @@ def main() -> None:
         os.environ.get("BOATHOUSE_EVENTS_KEEP_MB", ""),
     )
     hosts = [each for each in os.environ.get("BOATHOUSE_WEBHOOK_HOSTS", "").split(",") if each]
-    log = SqliteEventLog(state / "events.sqlite")
+    log = open_event_log(os.environ.get("BOATHOUSE_EVENTS") or state / "events.sqlite")
     try:
         application = build_application(
             log,

@@ -1,20 +1,22 @@
 """Gives every new event to every open stream: encoded once, and to each at its own speed."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from ...catalogs.access import PUBLIC, Reader
+from ...catalogs.access import Reader
 from ...catalogs.errors import Unavailable
 from ...catalogs.events.event import EventFilter
 from ...catalogs.events.log import LogEngine, Stored
 from ...catalogs.events.wire import EVENT_STREAM, frame
 from .connection import Connection, connection_of
+from .event_batches import Batch as Batch
+from .event_batches import Listener, fresh
+from .event_batches import Piece as Piece
 
 # What waits for one slow subscriber, in bytes; past this it is served from the log instead.
 QUEUE_BYTES = 1_000_000
@@ -29,8 +31,7 @@ TURN = 100
 _HEADERS = [
     (b"content-type", EVENT_STREAM.encode()),
     (b"cache-control", b"no-cache"),
-    # A proxy that collects the answer would hold back each event.
-    (b"x-accel-buffering", b"no"),
+    (b"x-accel-buffering", b"no"),  # a proxy that collects would hold back each event
 ]
 
 
@@ -48,100 +49,6 @@ class Sink(Protocol):
     async def drain(self) -> None:
         """Wait until few are waiting."""
         ...
-
-
-class Listener(Protocol):
-    """What a broadcast offers events to."""
-
-    key: bytes
-    where: EventFilter
-    reader: Reader
-    after: int
-
-    def offer(self, batch: "Batch") -> None:
-        """Take what it wants; must return at once."""
-        ...
-
-    def live_on(self, silent_since: float) -> None:
-        """Say that it lives when nothing was said since then."""
-        ...
-
-
-class Piece(NamedTuple):
-    """Bytes for many streams, also in the form in which HTTP carries them."""
-
-    body: bytes
-    chunk: bytes
-
-    @classmethod
-    def of(cls, frames: Sequence[bytes]) -> "Piece":
-        """Join frames."""
-        body = b"".join(frames)
-        return cls(body, b"%x\r\n%b\r\n" % (len(body), body))
-
-
-class Batch:
-    """New events on their way to the subscribers: each is decoded and encoded at most once.
-
-    Parameters
-    ----------
-    rows : sequence of Stored
-        In order.
-    """
-
-    def __init__(self, rows: Sequence[Stored]) -> None:
-        self.rows = rows
-        self.last = rows[-1].sequence
-        self.size = sum(len(row.body) for row in rows)
-        self._frames: dict[int, bytes] = {}
-        self._matching: dict[bytes, tuple[list[Stored], Piece | None]] = {}
-
-    def piece(self, listener: Listener) -> Piece | None:
-        """What one subscriber gets of it."""
-        rows, shared = self._known(listener)
-        if not rows or (shared and rows[0].sequence > listener.after):
-            return shared
-        seen = _seen(rows, listener)
-        return Piece.of([self._frame(row) for row in seen]) if seen else None
-
-    def concerns(self, listener: Listener) -> bool:
-        """Whether there is something in it for one listener."""
-        rows, _ = self._known(listener)
-        return bool(_seen(rows, listener))
-
-    def _known(self, listener: Listener) -> tuple[list[Stored], Piece | None]:
-        known = self._matching.get(listener.key)
-        if known is None:
-            known = self._matching[listener.key] = self._match(listener.where)
-        return known
-
-    def _match(self, where: EventFilter) -> tuple[list[Stored], Piece | None]:
-        rows = _fresh(self.rows)
-        if where != _EVERYTHING:
-            rows = [row for row in rows if where.matches(row.event())]
-        # What all may see is the same bytes for all that have this filter.
-        shared = bool(rows) and all(row.access == PUBLIC for row in rows)
-        return rows, Piece.of([self._frame(row) for row in rows]) if shared else None
-
-    def _frame(self, row: Stored) -> bytes:
-        encoded = self._frames.get(row.sequence)
-        if encoded is None:
-            encoded = self._frames[row.sequence] = frame(row.sequence, row.json())
-        return encoded
-
-
-_EVERYTHING = EventFilter()
-
-
-def _fresh(rows: Sequence[Stored]) -> list[Stored]:
-    """Those that have not expired."""
-    now = time.time() * 1e6
-    return [row for row in rows if not row.expires or row.expires > now]
-
-
-def _seen(rows: list[Stored], listener: Listener) -> list[Stored]:
-    reader, after = listener.reader, listener.after
-    return [row for row in rows if row.sequence > after and reader.may_see(row.owner, row.access)]
 
 
 class Broadcast:
@@ -190,7 +97,7 @@ class Broadcast:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            # All that came while the last round was under way goes out together.
+            # What came while the last round was under way goes out together.
             batch, self._rows = Batch(self._rows), []
             # Said first: who joins from now on reads all of this batch from the log.
             self.position = batch.last
@@ -301,7 +208,7 @@ class Subscriber:
             full = len(rows) == PAGE or sum(len(row.body) for row in rows) >= PAGE_BYTES
             if rows:
                 self.after = rows[-1].sequence
-            piece = head + b"".join(frame(row.sequence, row.json()) for row in _fresh(rows))
+            piece = head + b"".join(frame(row.sequence, row.json()) for row in fresh(rows))
             head = b""
             if piece:
                 self._write(piece)

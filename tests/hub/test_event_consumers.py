@@ -122,10 +122,10 @@ def test_it_belongs_to_one_user(service: Service):
         ann.consume("a", reader=Reader(name="bob"))
 
 
-def test_services_have_their_own_though_they_see_all(service: Service):
+def test_a_service_sees_all_of_them_and_works_on_its_own(service: Service):
     service.log_of("ann").consume("a")
     catalog = service.log_of("catalog")
-    assert catalog.consumers() == []
+    assert [(state.owner, state.name) for state in catalog.consumers()] == [("ann", "a")]
     with pytest.raises(NotFound):
         catalog.forget("a")
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from boathouse.catalogs.events.schema import SchemaRegistry
 from boathouse.catalogs.events.wire import BATCH, STRUCTURED
 
 from .event_service import PREFIX, Service
@@ -35,7 +36,7 @@ paths = st.one_of(
     st.builds(
         lambda name, verb: f"consumers/{quote(name, safe='')}/{verb}", names, st.sampled_from(VERBS)
     ),
-    st.sampled_from(["consumers", "webhooks", "dead-letters"]),
+    st.sampled_from(["consumers", "webhooks", "dead-letters", "schemas"]),
     st.builds(lambda name: f"webhooks/{quote(name, safe='')}", names),
     st.sampled_from([f"api/v1/{path}" for path in AVISO]),
     st.builds(lambda text: quote(text, safe="/"), odd_text),
@@ -205,7 +206,7 @@ class Sender:
 @pytest.fixture(scope="module")
 def sender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     folder = tmp_path_factory.mktemp("fuzz")
-    service = Service(folder / "events.sqlite", state=folder)
+    service = Service(folder / "events.sqlite", state=folder, registry=SchemaRegistry())
     service.start()
     made = Sender(service)
     yield made
