@@ -259,3 +259,36 @@ def test_python_sets_filter_and_selection(show: Any, snapshot: Any) -> None:
     opened.table.filter = {"subject": "/stations/*"}
     opened.until_rows(3)
     assert opened.input("Type").input_value() == ""
+
+
+def test_it_lives_in_a_notebook_while_the_kernel_works(
+    chromium_page: Any, jupyter_lab: Any, lake: Lake, snapshot: Any
+) -> None:
+    fill(lake)
+    page = chromium_page
+    cells = [
+        f"import boathouse as bh\nfrom boathouse.kernels.event_table.widget import events\n"
+        f"table = events(lake={str(lake.root)!r}, theme='dark')\ntable",
+        "print([event.sequence for event in table.selection])",
+    ]
+    page.goto(jupyter_lab("events", cells))
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+    code = page.locator(".jp-Notebook .jp-CodeCell .cm-content")
+    code.first.click()
+    page.keyboard.press("Control+Enter")
+    rows = page.locator(".ev-table tbody tr")
+    rows.nth(11).wait_for(timeout=60_000)
+    # A thread of the kernel says what comes; the cell has long ended.
+    late = notify("org.example.late", lake=lake)
+    row = page.locator(f"tr[data-n='{late.sequence}']")
+    row.wait_for()
+    row.click()
+    page.locator(".ev-json .ev-name").first.wait_for()
+    # These keys are the table's, not the notebook's.
+    page.keyboard.press("ArrowDown")
+    page.locator("tr.ev-opened[data-n='12']").wait_for()
+    snapshot(page, "events-jupyter")
+    code.nth(1).click()
+    page.keyboard.press("Control+Enter")
+    page.locator(".jp-OutputArea-output", has_text="[12]").wait_for(timeout=20_000)
+    assert page.hosts == {page.url.split("/")[2]}, "the page asked another host"
