@@ -52,6 +52,8 @@ class Feed:
         self._lock = threading.RLock()
         self._source: Source | None = None
         self._timer: threading.Timer | None = None
+        self._again: threading.Timer | None = None
+        self._closed = False
         self._arrived: list[Event] = []
         self._where = EventFilter()
         self._text = ""
@@ -64,8 +66,10 @@ class Feed:
 
     def select(self, where: EventFilter, text: str = "") -> None:
         """Show what matches a filter and holds a text, and go on with what comes."""
-        self.close()
+        self._stop()
         with self._lock:
+            if self._closed:
+                return
             self._where, self._text = where, text.casefold()
             self.events, self._arrived, self.waiting = [], [], 0
             self.more, self.trouble = "", None
@@ -76,8 +80,10 @@ class Feed:
                 self._read_older()
             except BoathouseError as error:
                 self.trouble = error
-        if self._source is not None:
-            self._start(self._source)
+            if self._source is not None:
+                self._start(self._source)
+            elif isinstance(self.trouble, Unavailable):
+                self._again = _timer(RETRY_SECONDS, lambda: self.select(where, text))
         self._tell()
 
     def older(self) -> None:
@@ -108,12 +114,18 @@ class Feed:
         return found[0] if found and found[0].sequence == sequence else None
 
     def close(self) -> None:
-        """Follow no longer."""
+        """Follow no longer, for ever."""
+        with self._lock:
+            self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         with self._lock:
             source, self._source = self._source, None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            for timer in (self._timer, self._again):
+                if timer is not None:
+                    timer.cancel()
+            self._timer = self._again = None
         if source is not None:
             source.stopping.set()
 
@@ -157,9 +169,7 @@ class Feed:
                 self.waiting += 1
             if self._timer is None and (self._arrived or self.trouble):
                 self.trouble = None
-                self._timer = threading.Timer(TOGETHER_SECONDS, self._flush)
-                self._timer.daemon = True
-                self._timer.start()
+                self._timer = _timer(TOGETHER_SECONDS, self._flush)
 
     def _flush(self) -> None:
         with self._lock:
@@ -209,6 +219,13 @@ class Feed:
             return True
         data = msgspec.json.encode(event.data).decode() if event.data is not None else ""
         return self._text in data.casefold()
+
+
+def _timer(seconds: float, action: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def read_before(

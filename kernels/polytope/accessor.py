@@ -8,9 +8,10 @@ import xarray as xr
 
 from ...catalogs.errors import BadShape, ShapeWarning
 from .assemble import array_of, assemble
-from .axes import Axis, find_axis
+from .axes import Axis
 from .exports.accessor import Exports
 from .extract import Frame, as_tree, cut
+from .finding import find_axis
 from .lone import at_one_point
 from .plan import Plan, make_plan
 from .select import TOLERANCE, Overlap, Selection, select

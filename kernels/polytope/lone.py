@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from .assemble import array_of, assemble
-from .axes import Axis, known_axis
+from .axes import Axis
+from .finding import known_axis
 from .layouts import without_layout
 from .ranges import reach
 from .shapes import Point

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ...catalogs.errors import BadShape
-from .axes import Axis, find_axis
+from .axes import Axis
+from .finding import find_axis
 from .naming import resolve
 from .ranges import TOLERANCE
 from .regular import select_regular

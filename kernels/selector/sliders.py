@@ -9,7 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...catalogs.errors import BadShape
-from ..polytope.axes import Axis, find_axis
+from ..polytope.axes import Axis
+from ..polytope.finding import find_axis
 from ..polytope.ranges import TOLERANCE, places_of, span_rows
 from ..polytope.shapes import Select, Span
 from .field import format_value, label_of
