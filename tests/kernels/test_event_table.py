@@ -30,8 +30,16 @@ def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
-def followers() -> int:
-    return sum(thread.name == "boathouse-event-table" for thread in threading.enumerate())
+@pytest.fixture
+def followers() -> Callable[[], int]:
+    """Counts the threads that follow a log since the test began."""
+    old = set(threading.enumerate())
+
+    def count() -> int:
+        new = set(threading.enumerate()) - old
+        return sum(thread.name == "boathouse-event-table" for thread in new)
+
+    return count
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ class TestTable:
         assert [event.sequence for event in table.events] == [3, 2, 1]
         assert table.waiting == 0
 
-    def test_another_filter_is_another_table(self, lake: Lake, show: Any) -> None:
+    def test_another_filter_is_another_table(self, lake: Lake, show: Any, followers: Any) -> None:
         notify_many([{"type": "a"}, {"type": "b"}], lake=lake)
         table = show("a")
         assert [event.type for event in table.events] == ["a"]
@@ -145,7 +153,7 @@ class TestTable:
         table.older()
         assert (len(table.events), table.more) == (15, "")
 
-    def test_ends_its_thread_when_nobody_holds_it(self, lake: Lake) -> None:
+    def test_ends_its_thread_when_it_is_closed(self, lake: Lake, followers: Any) -> None:
         table = events(lake=lake)
         assert followers() == 1
         table.close()
@@ -153,7 +161,7 @@ class TestTable:
         gc.collect()
         until(lambda: followers() == 0, "the thread to end")
 
-    def test_a_wrong_condition_is_refused_at_once(self, lake: Lake) -> None:
+    def test_a_wrong_condition_is_refused_at_once(self, lake: Lake, followers: Any) -> None:
         with pytest.raises(BadEvent) as caught:
             EventTable(lake=lake, colection="sst")
         assert caught.value.field == "colection"
@@ -267,7 +275,7 @@ def test_any_payload_has_a_row(data: Any, name: str) -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
 )
 @given(
     types=st.lists(st.sampled_from("ab"), min_size=1, max_size=400),
