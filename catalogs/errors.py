@@ -204,7 +204,7 @@ def from_decoding(error: Exception, cls: type[BadRequest] = BadRequest) -> BadRe
     """
     text = str(error)
     place = re.search(r" - at `(?:key in )?\$([^`]*)`", text)
-    missing = re.search(r"missing required field `([^`]*)`", text)
+    missing = re.search(r"(?:missing required|unknown) field `([^`]*)`", text)
     steps = [place[1] if place else "", missing[1] if missing else ""]
     field = ".".join(step.strip(".") for step in steps if step)
     return cls(f"The JSON is not valid: {text}.", field=field or None)
