@@ -11,6 +11,8 @@ from .event_log_conformance import EventLogConformance
 
 
 class TestSqlite(EventLogConformance):
+    SILENCE = 0.06
+
     @pytest.fixture
     def log(self, tmp_path: Path) -> Iterator[SqliteEventLog]:
         opened = SqliteEventLog(tmp_path / "events.sqlite")
