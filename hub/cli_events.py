@@ -17,7 +17,7 @@ from ..catalogs.events.conditions import read_conditions, read_value
 from ..catalogs.events.event import Event, EventFilter
 from ..catalogs.events.wire import STRUCTURED, decode_request, encode_numbered
 from .cli_lake import event_log, face
-from .cli_output import say, wants_json, when_text, width
+from .cli_output import hint, say, wants_json, when_text, width
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
@@ -237,6 +237,8 @@ def _listen(given: argparse.Namespace) -> None:
         if shown == given.count:
             source.stopping.set()
 
+    if not wants_json(given):
+        hint("Listening; Ctrl-C ends it.")
     # A consumer's event is done when it has been written, and not before.
     source.call(show)
 

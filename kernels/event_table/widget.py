@@ -262,7 +262,7 @@ def events(
     paused : bool, optional
         Begin without showing what comes.
     **conditions
-        As for :func:`boathouse.listen`.
+        As for :func:`boathouse.listen`; also ``theme`` and ``frame_height``.
 
     Returns
     -------

@@ -267,8 +267,7 @@ def test_it_lives_in_a_notebook_while_the_kernel_works(
     fill(lake)
     page = chromium_page
     cells = [
-        f"import boathouse as bh\nfrom boathouse.kernels.event_table.widget import events\n"
-        f"table = events(lake={str(lake.root)!r}, theme='dark')\ntable",
+        f"import boathouse as bh\ntable = bh.events(lake={str(lake.root)!r}, theme='dark')\ntable",
         "print([event.sequence for event in table.selection])",
     ]
     page.goto(jupyter_lab("events", cells))

@@ -232,7 +232,7 @@ class TestConsumer:
         assert self.numbers(lake) == [4]
 
     def test_a_killed_process_repeats_only_what_it_had_begun(self, lake: Lake):
-        list(listen(consumer="mine", lease=1.0, timeout=0, lake=lake))
+        list(listen(consumer="mine", lease=0.6, timeout=0, lake=lake))
         notify_many([{"type": "n"}] * 30, lake=lake)
         code = f"""
 import time
@@ -248,6 +248,6 @@ for event in listen(consumer="mine", lake={str(lake.root)!r}):
             begun = [int(process.stdout.readline()) for _ in range(7)]
             process.kill()
         assert begun == [1, 2, 3, 4, 5, 6, 7]
-        rest = [event.sequence for event in listen(consumer="mine", timeout=2, lake=lake)]
+        rest = [event.sequence for event in listen(consumer="mine", timeout=1.2, lake=lake)]
         # What the dead one had leased comes when its lease has ended.
         assert sorted(rest) == list(range(7, 31))
