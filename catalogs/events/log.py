@@ -86,7 +86,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Trimmed(msgspec.Struct, frozen=True, kw_only=True):
-    """What :meth:`EventLog.trim` did.
+    """What :meth:`LogEngine.trim` did.
 
     Attributes
     ----------
@@ -148,10 +148,9 @@ class EventLog(ABC):
     def last(self) -> int:
         """The highest sequence number in the log; 0 when it is empty."""
 
+    @abstractmethod
     def first(self) -> int:
         """The lowest sequence number that is kept; 0 when the log is empty."""
-        page = self.read(limit=1)
-        return page[0].sequence if page else 0
 
     @abstractmethod
     def follow(
@@ -174,6 +173,7 @@ class EventLog(ABC):
             As :meth:`read`.
         """
 
+    @abstractmethod
     def consume(
         self,
         name: str,
@@ -202,28 +202,20 @@ class EventLog(ABC):
         attempts : int, optional
             How often an event is delivered; 5 for a new one.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
         """The reader's consumers by name; all of them for None and for administrators."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, name: str, *, reader: Reader | None = None) -> None:
         """Remove a consumer with its dead letters; raises ``NotFound``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dead_letters(
         self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
     ) -> list[DeadLetter]:
         """What the reader's consumers gave up on, the oldest event first; "" is all consumers."""
-        raise NotImplementedError
-
-    def trim(self, retention: Retention, *, force: bool = False) -> Trimmed:
-        """Cut off the oldest events; never one that a consumer has to do, unless forced.
-
-        The last event always stays.
-        """
-        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:
@@ -232,6 +224,13 @@ class EventLog(ABC):
 
 class LogEngine(EventLog):
     """What a service needs of an engine in its own process."""
+
+    @abstractmethod
+    def trim(self, retention: Retention, *, force: bool = False) -> Trimmed:
+        """Cut off the oldest events; never one that a consumer has to do, unless forced.
+
+        The last event always stays.
+        """
 
     @abstractmethod
     async def append_async(self, events: Sequence[Event]) -> list[int]:

@@ -95,7 +95,7 @@ class SqliteEventLog(LogEngine):
         where: EventFilter | None = None,
         reader: Reader | None = None,
     ) -> list[Event]:
-        """Events with a sequence above ``after``, oldest first; see :class:`EventLog`."""
+        """Events with a sequence above ``after``, oldest first; see :class:`.EventLog`."""
         check_place(self, after)
         rows = self.stored(after=after, limit=limit, where=where, reader=reader)
         return [row.event() for row in rows]
@@ -136,7 +136,7 @@ class SqliteEventLog(LogEngine):
         reader: Reader | None = None,
         timeout: float | None = None,
     ) -> Iterator[Event]:
-        """Yield events as they come, of any process; see :class:`EventLog`."""
+        """Yield events as they come, of any process; see :class:`.EventLog`."""
         if where:
             where.validated()
         start = self.last() if after is None else after
@@ -171,7 +171,7 @@ class SqliteEventLog(LogEngine):
         lease: float | None = None,
         attempts: int | None = None,
     ) -> Consumer:
-        """Open a consumer, or make it; see :class:`EventLog`."""
+        """Open a consumer, or make it; see :class:`.EventLog`."""
         check_opening(name, lease, attempts)
         if after is not None:
             check_place(self, after)
@@ -191,7 +191,7 @@ class SqliteEventLog(LogEngine):
         return SqliteConsumer(self, owner, name, reader)
 
     def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
-        """The reader's consumers; see :class:`EventLog`."""
+        """The reader's consumers; see :class:`.EventLog`."""
         with self.reading() as connection:
             return [state_of(connection, row, None) for row in rows(connection, reader)]
 
@@ -204,12 +204,12 @@ class SqliteEventLog(LogEngine):
     def dead_letters(
         self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
     ) -> list[DeadLetter]:
-        """What the reader's consumers gave up on; see :class:`EventLog`."""
+        """What the reader's consumers gave up on; see :class:`.EventLog`."""
         with self.reading() as connection:
             return letters(connection, consumer, reader, limit)
 
     def trim(self, retention: Retention, *, force: bool = False) -> Trimmed:
-        """Cut off the oldest events; see :class:`EventLog`."""
+        """Cut off the oldest events; see :class:`.LogEngine`."""
         return trim(self.change, retention, force=force)
 
     def close(self) -> None:

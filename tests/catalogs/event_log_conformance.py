@@ -44,6 +44,18 @@ def ids(events: list[Event]) -> list[str]:
     return [event.id for event in events]
 
 
+def silence(test: object) -> float:
+    """After so many seconds without an event there is none to come."""
+    return getattr(test, "SILENCE", 0.3)
+
+
+def take_all(test: object, consumer: Consumer, limit: int = 100) -> list[Taken]:
+    found: list[Taken] = []
+    while page := consumer.take(limit, wait=silence(test)):
+        found += page
+    return found
+
+
 # What the laws draw: few values, so that filters and events meet.
 
 TIMES = [f"2026-01-0{day}T{hour:02}:00:00{zone}" for day in (1, 2) for hour in (0, 23)
@@ -181,19 +193,8 @@ SEVERAL = st.lists(filters() | plain_filters(), min_size=8, max_size=16)
 class EventLogConformance:
     """The tests; ``log`` is an empty engine of the module's own.
 
-    Attributes
-    ----------
-    SILENCE : float
-        After so many seconds without an event there is none to come.
+    An engine that is quick may say so with ``SILENCE``.
     """
-
-    SILENCE = 0.3
-
-    def take_all(self, consumer: Consumer, limit: int = 100) -> list[Taken]:
-        found: list[Taken] = []
-        while page := consumer.take(limit, wait=self.SILENCE):
-            found += page
-        return found
 
     # Appending
 
@@ -374,23 +375,23 @@ class EventLogConformance:
             ]
         )
         assert ids(log.read(reader=reader)) == seen.split()
-        assert ids(list(log.follow(after=0, reader=reader, timeout=self.SILENCE))) == seen.split()
+        assert ids(list(log.follow(after=0, reader=reader, timeout=silence(self)))) == seen.split()
         consumer = log.consume("c", after=0, reader=reader)
-        assert [each.event.id for each in self.take_all(consumer)] == seen.split()
+        assert [each.event.id for each in take_all(self, consumer)] == seen.split()
 
     # Following
 
     def test_following_begins_at_the_call_and_replays_from_a_place(self, log: LogEngine):
         (old,) = log.append([ping("old")])
         live, replay = (
-            log.follow(timeout=2 * self.SILENCE),
-            log.follow(after=0, timeout=2 * self.SILENCE),
+            log.follow(timeout=2 * silence(self)),
+            log.follow(after=0, timeout=2 * silence(self)),
         )
         log.append([ping("new"), ping("other", type="x")])
         assert ids(list(live)) == ["new", "other"]
         assert ids(list(replay)) == ["old", "new", "other"]
         assert ids(
-            list(log.follow(after=old, where=EventFilter(type="x"), timeout=self.SILENCE))
+            list(log.follow(after=old, where=EventFilter(type="x"), timeout=silence(self)))
         ) == ["other"]
 
     def test_expired_events_are_kept_but_nobody_is_told(self, log: LogEngine):
@@ -399,9 +400,9 @@ class EventLogConformance:
             [ping("past", expirytime=TIMES[0]), ping("still", expirytime=soon), ping("ever")]
         )
         assert ids(log.read()) == ["past", "still", "ever"]
-        assert ids(list(log.follow(after=0, timeout=self.SILENCE))) == ["still", "ever"]
+        assert ids(list(log.follow(after=0, timeout=silence(self)))) == ["still", "ever"]
         consumer = log.consume("c", after=0)
-        assert [each.event.id for each in self.take_all(consumer)] == ["still", "ever"]
+        assert [each.event.id for each in take_all(self, consumer)] == ["still", "ever"]
 
     def test_subscribers_get_each_event_once_in_order(self, log: LogEngine):
         (before,) = log.append([ping("before")])
@@ -440,14 +441,14 @@ class EventLogConformance:
         assert state.cursor < first.event.sequence
         consumer.done(first)
         again = log.consume("c")
-        (third,) = self.take_all(again)
+        (third,) = take_all(self, again)
         assert third.event.id == "c"
         again.done(third)
         state = consumer.state()
         assert (state.leased, state.behind) == (0, 0)
         assert state.cursor >= third.event.sequence - 1
         assert state.where == EventFilter(type="org.example.ping")
-        assert self.take_all(consumer) == []
+        assert take_all(self, consumer) == []
 
     def test_what_is_leased_belongs_to_one(self, log: LogEngine):
         log.append([ping(f"{n}") for n in range(40)])
@@ -455,7 +456,7 @@ class EventLogConformance:
         got: list[list[str]] = [[] for _ in takers]
 
         def work(number: int) -> None:
-            while taken := takers[number].take(3, wait=self.SILENCE):
+            while taken := takers[number].take(3, wait=silence(self)):
                 got[number] += [each.event.id for each in taken]
                 takers[number].done(*taken)
 
@@ -488,7 +489,7 @@ class EventLogConformance:
             consumer.extend(taken, 0.6)
         assert consumer.take() == []
         consumer.done(taken)
-        assert self.take_all(consumer) == []
+        assert take_all(self, consumer) == []
 
     def test_again_comes_again_later(self, log: LogEngine):
         log.append([ping("a"), ping("b")])
@@ -544,7 +545,7 @@ class EventLogConformance:
             log.forget("c", reader=ANN)
         assert [state.owner for state in log.consumers()] == ["bob"]
         fresh = log.consume("c", after=0, reader=ANN)
-        assert [each.event.id for each in self.take_all(fresh)] == ["a"]
+        assert [each.event.id for each in take_all(self, fresh)] == ["a"]
 
     def test_a_changed_filter_counts_from_now_on(self, log: LogEngine):
         log.consume("c", where=EventFilter(type="a"), after=0)
@@ -552,8 +553,8 @@ class EventLogConformance:
         consumer = log.consume("c", where=EventFilter(type="b"))
         assert consumer.state().where == EventFilter(type="b")
         log.append([ping("3", type="a"), ping("4", type="b")])
-        assert [each.event.id for each in self.take_all(consumer)][-1] == "4"
-        assert "3" not in [each.event.id for each in self.take_all(consumer)]
+        assert [each.event.id for each in take_all(self, consumer)][-1] == "4"
+        assert "3" not in [each.event.id for each in take_all(self, consumer)]
 
     def test_a_consumer_needs_a_name_a_lease_and_attempts(self, log: LogEngine):
         for field, given_ in {
@@ -578,7 +579,7 @@ class EventLogConformance:
         consumer = log.consume("c", where=EventFilter(subject="/stations/1"))
         for n in range(0, 200, 20):
             log.append([ping(subject="/stations/1", data={"n": m}) for m in range(n, n + 20)])
-        found = self.take_all(consumer, 7)
+        found = take_all(self, consumer, 7)
         assert [each.event.data["n"] for each in found] == list(range(200))
         consumer.done(*found)
         assert consumer.state().behind == 0
@@ -588,7 +589,7 @@ class EventLogConformance:
         consumer = log.consume("c", after=0, attempts=3)
         done: list[str] = []
         calls = 0
-        while taken := consumer.take(5, wait=self.SILENCE):
+        while taken := consumer.take(5, wait=silence(self)):
             for each in taken:
                 calls += 1
                 if each.event.data["poison"] or calls % 10 == 0:
@@ -642,7 +643,7 @@ class EventLogConformance:
         forced = log.trim(Retention(events=1), force=True)
         assert forced.held_by == ("ann/slow",)
         assert log.first() == numbers[9]
-        assert [each.event.id for each in self.take_all(consumer)] == ["9"]
+        assert [each.event.id for each in take_all(self, consumer)] == ["9"]
 
     def test_dead_letters_outlive_trimming(self, log: LogEngine):
         (first, *_) = log.append([ping(f"{n}", data={"n": n}) for n in range(5)])
