@@ -356,10 +356,8 @@ def _history(lake: Lake, after: int, end: int, where: EventFilter) -> Iterator[E
         after = page[-1].sequence
 
 
-_CONDITIONS = frozenset(
-    {"collection", "source", "subject", "types", "since", "until", "data_since", "data_until",
-     "bbox", "area"}
-)  # fmt: skip
+_CONDITIONS = {"collection", "source", "subject", "types", "since", "until", "data_since",
+               "data_until", "bbox", "area"}  # fmt: skip
 
 
 def filter_of(type: str | Sequence[str], **conditions: Any) -> EventFilter:
