@@ -1,8 +1,6 @@
 """The event log on a NATS JetStream cluster: synced and replicated before it answers."""
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Reader
-from ..errors import BoathouseError, Unavailable
+from ..errors import Unavailable
 from .consumer import ATTEMPTS, LEASE_SECONDS, Consumer, ConsumerState, DeadLetter, check_opening
 from .event import Event, EventFilter
 from .log import LogEngine, Retention, Stored, Subscription, Trimmed, check_place
@@ -23,17 +21,13 @@ from .nats_retention import trim
 from .nats_rows import picked, stored_from
 from .nats_states import Records, Step
 from .nats_stream import event_stream, state_stream, subject_for
+from .nats_watcher import PAGE, Watcher
 from .nats_writer import SLACK, NatsWriter
 from .table import entry_of
 
 if TYPE_CHECKING:
     from .nats_server import LocalServer
 
-logger = logging.getLogger(__name__)
-
-# How often the cluster is asked for events besides; usually it says so at once.
-POLL_SECONDS = 0.5
-PAGE = 1000
 NAME = "boathouse"
 
 
@@ -104,14 +98,7 @@ class NatsEventLog(LogEngine):
             raise
         self._records = Records(self._states, name)
         self._writer = NatsWriter(self._events, self._states, name)
-        # The watcher starts with the first follower: a script that only appends needs none.
-        self._watcher: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._seen = 0
-        # Counts whatever followers and consumers wait for.
-        self._turns = 0
-        self._grown = threading.Condition()
-        self._subscribers: list[Callable[[list[Stored]], None]] = []
+        self._watcher = Watcher(self, self._listen)
 
     def append(self, events: Sequence[Event]) -> list[int]:
         """Store events durably and return their sequence numbers, in order.
@@ -191,7 +178,7 @@ class NatsEventLog(LogEngine):
             where.validated()
         start = self.last() if after is None else after
         check_place(self, start)
-        self.start_watcher()
+        self._watcher.start()
         return self._follow(start, where, reader, timeout)
 
     def subscribe(self, callback: Callable[[list[Stored]], None]) -> Subscription:
@@ -200,16 +187,8 @@ class NatsEventLog(LogEngine):
         It is called in the log's own thread and must return at once.  Events up to the
         returned ``after`` are not given.
         """
-        self.start_watcher()
-
-        def cancel() -> None:
-            with self._grown:
-                if callback in self._subscribers:
-                    self._subscribers.remove(callback)
-
-        with self._grown:
-            self._subscribers.append(callback)
-            return Subscription(self._seen, cancel)
+        self._check_open()
+        return self._watcher.subscribe(callback)
 
     def consume(
         self,
@@ -249,8 +228,8 @@ class NatsEventLog(LogEngine):
             return Step(None, None if same else record)
 
         self._records.change(owner, name, step)
-        self.nudge()
-        return NatsConsumer(self, self._records, owner, name, reader)
+        self._watcher.nudge()
+        return NatsConsumer(self, self._watcher, self._records, owner, name, reader)
 
     def consumers(self, *, reader: Reader | None = None) -> list[ConsumerState]:
         """The reader's consumers; see :class:`EventLog`."""
@@ -259,7 +238,7 @@ class NatsEventLog(LogEngine):
     def forget(self, name: str, *, reader: Reader | None = None) -> None:
         """Remove a consumer with its dead letters; raises ``NotFound``."""
         self._records.remove(reader.name if reader else "", name)
-        self.nudge()
+        self._watcher.nudge()
 
     def dead_letters(
         self, consumer: str = "", *, reader: Reader | None = None, limit: int = 100
@@ -280,10 +259,7 @@ class NatsEventLog(LogEngine):
             return
         self._writer.close()
         self._closed = True
-        self._wake.set()
-        self.nudge()
-        if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join()
+        self._watcher.close()
         self._connection.close()
         if self._server is not None:
             self._server.close()
@@ -333,34 +309,6 @@ class NatsEventLog(LogEngine):
         found = self._events.exactly(sequence)
         return stored_from(sequence, found.body) if found else None
 
-    def turns(self) -> int:
-        """What :meth:`wait` is to wait beyond."""
-        return self._turns
-
-    def wait(self, turns: int, seconds: float) -> None:
-        """Wait until something came or changed since then, at most for so long."""
-        with self._grown:
-            self._grown.wait_for(lambda: self._closed or self._turns != turns, seconds)
-
-    def nudge(self) -> None:
-        """Wake whoever waits."""
-        with self._grown:
-            self._turns += 1
-            self._grown.notify_all()
-
-    def start_watcher(self) -> None:
-        """Begin to look for new events."""
-        with self._grown:
-            if self._watcher is not None:
-                return
-            self._check_open()
-            self._connection.run(self._connection.listen(f"{self.name}.stored.>", self._wake.set))
-            self._seen = self.last()
-            self._watcher = threading.Thread(
-                target=self._watch, name="event-log-watcher", daemon=True
-            )
-            self._watcher.start()
-
     # Following
 
     def _follow(
@@ -385,33 +333,7 @@ class NatsEventLog(LogEngine):
             left = None if timeout is None else silent_since + timeout - time.monotonic()
             if left is not None and left <= 0:
                 return
-            with self._grown:
-                self._grown.wait_for(lambda mark=after: self._closed or self._seen > mark, left)
-
-    def _watch(self) -> None:
-        while not self._closed:
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
-            try:
-                self._spread()
-            except BoathouseError:
-                if not self._closed:
-                    logger.exception("Cannot look for new events of %s; trying again", self.name)
-                    time.sleep(POLL_SECONDS)
-
-    def _spread(self) -> None:
-        last = self.last()
-        while self._seen < last:
-            page = self.stored(after=self._seen, limit=PAGE) if self._subscribers else []
-            with self._grown:
-                subscribers = list(self._subscribers)
-                if subscribers and not page:
-                    continue  # the first one came just now, and must get this page
-                self._seen = page[-1].sequence if page else last
-                self._turns += 1
-                self._grown.notify_all()
-            for subscriber in subscribers:
-                subscriber(page)
+            self._watcher.wait_beyond(after, left)
 
     def _start(self, after: int, where: EventFilter | None) -> int:
         """Where to begin reading: what was stored well before a time was published before it."""
@@ -424,7 +346,10 @@ class NatsEventLog(LogEngine):
             return after
         earliest = since - SLACK - self._writer.clock()
         text = datetime.fromtimestamp(max(earliest, 0) / 1_000_000, UTC).isoformat()
-        return max(after, self._events.before(f"{self.name}.events.>", text.replace("+00:00", "Z")))
+        return max(after, self._events.before(text.replace("+00:00", "Z")))
+
+    def _listen(self, callback: Callable[[], None]) -> None:
+        self._connection.run(self._connection.listen(f"{self.name}.stored.>", callback))
 
     def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":
         return self._writer.submit([entry_of(event, self.schemas) for event in events])

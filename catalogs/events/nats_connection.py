@@ -54,12 +54,23 @@ class Refused(Exception):
 
 
 class Found(NamedTuple):
-    """A message of a stream; ``time`` is when it was stored, RFC 3339."""
+    """A message of a stream; ``time`` is when it was stored, RFC 3339.
+
+    One that was asked for without headers has its body only.
+    """
 
     subject: str
     sequence: int
     time: str
     body: bytes
+
+
+class Fetched(NamedTuple):
+    """Messages, how many more there are, and the number of the last of these."""
+
+    found: list[Found]
+    pending: int
+    last: int
 
 
 class _Failure(msgspec.Struct):
@@ -221,17 +232,12 @@ class NatsConnection:
         except (Error, OSError) as error:
             raise Lost(str(error) or type(error).__name__) from error
 
-    async def fetch(
-        self, stream: str, query: Mapping[str, Any], seconds: float
-    ) -> tuple[list[Found], int]:
-        """Messages of a stream, and how many more there are; raises Lost.
-
-        ``seconds`` is the longest silence.
-        """
+    async def fetch(self, stream: str, query: Mapping[str, Any], seconds: float) -> Fetched:
+        """Messages of a stream; raises Lost.  ``seconds`` is the longest silence."""
         from nats.errors import Error
 
         found: list[Found] = []
-        answer: asyncio.Future[int] = self._loop.create_future()
+        answer: asyncio.Future[Fetched] = self._loop.create_future()
         heard = time.monotonic()
 
         async def take(message: "Msg") -> None:
@@ -242,8 +248,13 @@ class NatsConnection:
             headers: Mapping[str, str] = message.headers or {}
             if "Nats-Sequence" in headers:
                 found.append(_found(headers, message.data))
+            elif not headers:
+                found.append(Found("", 0, "", message.data))
             elif headers.get("Status") in ("204", "404"):
-                answer.set_result(int(headers.get("Nats-Num-Pending", "0")))
+                pending = int(headers.get("Nats-Num-Pending", "0"))
+                answer.set_result(
+                    Fetched(found, pending, int(headers.get("Nats-Last-Sequence", "0")))
+                )
             else:
                 answer.set_exception(Lost(" ".join(headers.values())))
 
@@ -258,7 +269,7 @@ class NatsConnection:
                 )[0]:
                     if time.monotonic() >= heard + seconds:
                         raise Lost("no answer")
-                return found, answer.result()
+                return answer.result()
             finally:
                 await subscription.unsubscribe()
         except (Error, OSError) as error:
@@ -296,10 +307,9 @@ class NatsConnection:
         self._loop.run_forever()
 
     async def _connect(self) -> "Client":
-        from nats.aio.client import Client
         from nats.errors import Error
 
-        client = Client()
+        client = _make_client()
         try:
             async with asyncio.timeout(self.patience):
                 await client.connect(
@@ -345,6 +355,20 @@ def explain(error: Refused) -> BoathouseError | None:
             "The cluster's disk is full: the events were not stored. Free some room."
         )
     return None
+
+
+def _make_client() -> "Client":
+    from nats.aio.client import Client
+
+    class QuickClient(Client):
+        """Reads headers, of which each message has ten, with fewer steps."""
+
+        @staticmethod
+        def _parse_header_lines(raw: bytes) -> dict[str, str]:
+            lines = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n"))
+            return {name: value.strip() for name, colon, value in lines if colon}
+
+    return QuickClient()
 
 
 def _found(headers: Mapping[str, str], body: bytes) -> Found:

@@ -17,6 +17,7 @@ from .nats_records import Buried, Letter, Record
 from .nats_rows import stored_from
 from .nats_states import Records, Step, unknown
 from .nats_stream import Outgoing
+from .nats_watcher import Watcher
 from .wire import decode_event, encode_event
 
 # How soon a waiting taker sees what another process gave back, in seconds.
@@ -58,22 +59,6 @@ class Holder(Protocol):
         """The highest number."""
         ...
 
-    def turns(self) -> int:
-        """What ``wait`` is to wait beyond."""
-        ...
-
-    def wait(self, turns: int, seconds: float) -> None:
-        """Wait until something came or changed."""
-        ...
-
-    def nudge(self) -> None:
-        """Wake whoever waits."""
-        ...
-
-    def start_watcher(self) -> None:
-        """Begin to look for new events."""
-        ...
-
 
 class NatsConsumer(Consumer):
     """A consumer whose leases are a record on the cluster; made by ``consume``.
@@ -82,6 +67,8 @@ class NatsConsumer(Consumer):
     ----------
     log : NatsEventLog
         Where it belongs.
+    watcher : Watcher
+        Says when something came.
     records : Records
         Where its record is.
     owner, name : str
@@ -91,10 +78,17 @@ class NatsConsumer(Consumer):
     """
 
     def __init__(
-        self, log: Holder, records: Records, owner: str, name: str, reader: Reader | None
+        self,
+        log: Holder,
+        watcher: Watcher,
+        records: Records,
+        owner: str,
+        name: str,
+        reader: Reader | None,
     ) -> None:
         self.name = name
         self._log = log
+        self._watcher = watcher
         self._records = records
         self._owner = owner
         self._reader = reader
@@ -106,14 +100,14 @@ class NatsConsumer(Consumer):
         """Lease up to ``limit`` events, in order; see :class:`.Consumer`."""
         end = time.monotonic() + wait
         if wait > 0:
-            self._log.start_watcher()
+            self._watcher.start()
         while True:
-            turns = self._log.turns()
+            turns = self._watcher.turns()
             taken, due = self._change(lambda record: self._take(record, limit))
             left = end - time.monotonic()
             if taken or left <= 0:
                 return taken
-            self._log.wait(turns, min(left, LOOK_SECONDS, max(due - time.time(), 0.001)))
+            self._watcher.wait(turns, min(left, LOOK_SECONDS, max(due - time.time(), 0.001)))
 
     def done(self, *taken: Taken) -> None:
         """Say that the work is done; see :class:`.Consumer`."""
@@ -145,7 +139,7 @@ class NatsConsumer(Consumer):
             return Step(None, record, self._burial(record, buried, taken))
 
         self._change(step)
-        self._log.nudge()
+        self._watcher.nudge()
 
     def extend(self, taken: Taken, seconds: float) -> None:
         """Let the lease end ``seconds`` from now; see :class:`.Consumer`.
@@ -159,7 +153,7 @@ class NatsConsumer(Consumer):
 
         self._change(step)
         if seconds <= 0:
-            self._log.nudge()
+            self._watcher.nudge()
 
     def give_up(self, taken: Taken, reason: str) -> None:
         """Make it a dead letter at once; see :class:`.Consumer`."""
@@ -184,7 +178,7 @@ class NatsConsumer(Consumer):
             return Step(None, record, [self._records.letter_message(record, sequence, revived)])
 
         self._change(step)
-        self._log.nudge()
+        self._watcher.nudge()
 
     def state(self) -> ConsumerState:
         """Where it stands."""

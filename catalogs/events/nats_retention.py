@@ -77,18 +77,17 @@ def _pending(log: Holder, record: Record) -> int | None:
 def _cut(stream: NatsStream, state: StreamState, retention: Retention) -> int:
     """The lowest number that must be kept: the last event always is."""
     cut = state.first
-    subject = stream.settings["subjects"][0]
     if retention.events:
         cut = max(cut, state.last - retention.events + 1)
     if retention.age:
         oldest = datetime.fromtimestamp(max(time.time() - retention.age, 0), UTC)
-        cut = max(cut, stream.before(subject, oldest.isoformat().replace("+00:00", "Z")) + 1)
+        cut = max(cut, stream.before(oldest.isoformat().replace("+00:00", "Z")) + 1)
     # What the stream counts is more than the JSON.
     if retention.bytes and state.bytes > retention.bytes:
         sizes: list[int] = []
         after, complete = state.first - 1, False
         while not complete:
-            found, complete = stream.page(after, subject)
+            found, complete = stream.page(after)
             sizes += [len(each.body) for each in found if each.sequence <= state.last]
             after = found[-1].sequence if found else after
         total, place = sum(sizes), 0

@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import BadRequest
 from .event import Event, EventFilter
-from .nats_connection import Found, Lost, NatsConnection, Refused
+from .nats_connection import Fetched, Found, Lost, NatsConnection, Refused
 from .wire import STRUCTURED
 
 # The most messages of a batch that a server stores all or none.
@@ -104,6 +104,7 @@ class NatsStream:
         self.connection = connection
         self.name = name
         self.settings = settings
+        self._all: str = settings["subjects"][0]
         self.replicas = replicas or (REPLICAS if connection.clustered else 1)
 
     def open(self) -> None:
@@ -129,7 +130,7 @@ class NatsStream:
         return StreamState(state.first_seq, state.last_seq, state.messages, state.bytes)
 
     def page(
-        self, after: int, subject: str, limit: int = PAGE, *, since: str = ""
+        self, after: int, subject: str = "", limit: int = PAGE, *, since: str = ""
     ) -> tuple[list[Found], bool]:
         """Messages above a number, and whether these are all there are.
 
@@ -137,25 +138,26 @@ class NatsStream:
         ----------
         after : int
             Only messages above it; not looked at when ``since`` is given.
-        subject : str
-            With wildcards perhaps.
+        subject : str, optional
+            With wildcards perhaps; by default all, of which the bodies and numbers are given.
         limit : int, optional
             The most messages.
         since : str, optional
             RFC 3339; only messages that were stored at this time or later.
         """
-        query: dict[str, Any] = {"batch": min(limit, PAGE), "next_by_subj": subject}
-        query["max_bytes"] = PAGE_BYTES
+        query: dict[str, Any] = {"batch": min(limit, PAGE), "max_bytes": PAGE_BYTES}
         query |= {"start_time": since} if since else {"seq": after + 1}
-
-        async def ask(seconds: float) -> tuple[list[Found], int]:
-            return await self.connection.fetch(self.name, query, seconds)
-
-        found, pending = self.connection.run(self.connection.patiently(ask))
-        if pending or self.replicas == 1 or since:
-            return found, not pending
+        if subject or since:
+            query["next_by_subj"] = subject or self._all
+            fetched = self._fetch(query)
+        else:
+            # Headers are most of a message; numbers without gaps can do without.
+            fetched = _numbered(self._fetch(query | {"no_hdr": True}), after) or self._fetch(query)
+        found = fetched.found
+        if fetched.pending or self.replicas == 1 or since:
+            return found, not fetched.pending
         # Any replica answers, and may be behind; only the leader knows that nothing follows.
-        following = self.next(found[-1].sequence if found else after, subject)
+        following = self.next(found[-1].sequence if found else after, subject or self._all)
         return ([*found, following], False) if following else (found, True)
 
     def next(self, after: int, subject: str) -> Found | None:
@@ -166,14 +168,14 @@ class NatsStream:
         """The message of a number, as the leader knows it."""
         return self._get_now({"seq": number})
 
-    def before(self, subject: str, time_: str) -> int:
+    def before(self, time_: str) -> int:
         """The number of the last message that was stored before a time, RFC 3339."""
         while True:
             state = self.state()
-            found, _ = self.page(0, subject, 1, since=time_)
+            found, _ = self.page(0, limit=1, since=time_)
             if found:
                 return found[0].sequence - 1
-            last = self.latest(subject)
+            last = self.latest(self._all)
             if last is None or last.time < time_:
                 return state.last
             time.sleep(0.01)  # the replica that answered is behind
@@ -184,13 +186,10 @@ class NatsStream:
 
     async def known(self, subjects: Sequence[str]) -> dict[str, int]:
         """The numbers of those messages that there are, by the last part of their subjects."""
-        query = {"multi_last": list(subjects), "batch": LARGEST_BATCH, "no_hdr": False}
+        query = {"multi_last": list(subjects), "batch": LARGEST_BATCH}
 
-        async def ask(seconds: float) -> tuple[list[Found], int]:
-            return await self.connection.fetch(self.name, query, seconds)
-
-        found, _ = await self.connection.patiently(ask)
-        return {each.subject.rpartition(".")[2]: each.sequence for each in found}
+        fetched = await self._fetch_soon(query)
+        return {each.subject.rpartition(".")[2]: each.sequence for each in fetched.found}
 
     async def store(self, message: Outgoing, seconds: float) -> int:
         """Store one message; return its number.  Raises Lost or Refused."""
@@ -240,6 +239,15 @@ class NatsStream:
 
         return await self.connection.patiently(ask)
 
+    def _fetch(self, query: dict[str, Any]) -> Fetched:
+        return self.connection.run(self._fetch_soon(query))
+
+    async def _fetch_soon(self, query: dict[str, Any]) -> Fetched:
+        async def ask(seconds: float) -> Fetched:
+            return await self.connection.fetch(self.name, query, seconds)
+
+        return await self.connection.patiently(ask)
+
     def _get_now(self, query: dict[str, Any]) -> Found | None:
         return self.connection.run(self.get(query))
 
@@ -281,6 +289,18 @@ class NatsStream:
         return await self.connection.patiently(ask)
 
 
+def _numbered(fetched: Fetched, after: int) -> Fetched | None:
+    """Numbers for messages without headers; None when some were left out between them."""
+    found = fetched.found
+    if all(each.sequence for each in found):
+        return fetched  # a server that gives headers whatever is asked
+    if fetched.last != after + len(found):
+        return None
+    return fetched._replace(
+        found=[each._replace(sequence=after + place) for place, each in enumerate(found, 1)]
+    )
+
+
 def event_stream(connection: NatsConnection, name: str, replicas: int | None) -> NatsStream:
     """The stream of the events themselves, which only grows, and never twice by one key."""
     settings = {
@@ -320,7 +340,7 @@ def subject_of(name: str, event: Event, key: str) -> str:
 
 
 def subject_for(name: str, where: EventFilter | None) -> str:
-    """The subject, with wildcards, of all events that a filter can pick.
+    """The subject, with wildcards, of all events that a filter can pick; empty for any.
 
     Examples
     --------
@@ -333,7 +353,7 @@ def subject_for(name: str, where: EventFilter | None) -> str:
     exact = bool(type_) and not type_.endswith(".*")
     kinds = token(type_) if exact else "*"
     collections = token(where.collection) if where and where.collection else "*"
-    return f"{name}.events.{kinds}.{collections}.*"
+    return f"{name}.events.{kinds}.{collections}.*" if (kinds, collections) != ("*", "*") else ""
 
 
 def token(text: str) -> str:
