@@ -25,6 +25,8 @@ GEOMETRIES = frozenset(
         "GeometryCollection",
     }
 )
+# No longitude of a shape may be farther off; it is brought back by whole turns.
+FARTHEST = 1080
 Box = tuple[float, float, float, float]
 
 
@@ -76,7 +78,7 @@ def box_geometry(box: Box) -> dict[str, Any]:
 
 def check_area(area: Any, field: str = "area") -> None:
     """Raise ``BadEvent`` when it is no GeoJSON geometry with a valid, non-empty shape."""
-    if not isinstance(area, Mapping) or cast("Any", area).get("type") not in GEOMETRIES:
+    if not _is_geometry(area):
         raise BadEvent(
             f"{field} must be a GeoJSON geometry: {', '.join(sorted(GEOMETRIES))}.", field=field
         )
@@ -171,8 +173,8 @@ def _geometry_or_box(event: "Event") -> dict[str, Any] | Box | None:
     data: Any = event.data
     if isinstance(data, dict):
         geometry = data.get("geometry")
-        if isinstance(geometry, dict) and cast("Any", geometry).get("type") in GEOMETRIES:
-            return cast("dict[str, Any]", geometry)
+        if _is_geometry(geometry):
+            return geometry
         identifier = data.get("identifier")
         if isinstance(identifier, dict):
             found = _of_identifier(cast("dict[str, Any]", identifier))
@@ -215,7 +217,7 @@ def _pairs(value: Any) -> list[list[float]] | None:
         numbers += each if isinstance(each, list) else [each]
     try:
         degrees = [float(each) for each in numbers]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if len(degrees) % 2:
         return None
@@ -227,8 +229,13 @@ def _ring(west: float, south: float, east: float, north: float) -> list[list[flo
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
+def _is_geometry(value: Any) -> bool:
+    kind = cast("Any", value).get("type") if isinstance(value, Mapping) else None
+    return isinstance(kind, str) and kind in GEOMETRIES
+
+
 def _is_degree(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 360
 
 
 def _shape(geometry: Mapping[str, Any]) -> "BaseGeometry | None":
@@ -239,10 +246,11 @@ def _shape(geometry: Mapping[str, Any]) -> "BaseGeometry | None":
 
     try:
         found = force_2d(shape(dict(geometry)))
-        if found.is_empty or not all(map(math.isfinite, found.bounds)):
+        # What is not finite is not equal to itself, or out of any range.
+        if found.is_empty or not all(abs(each) <= FARTHEST for each in found.bounds):
             return None
         return _within_the_map(found if is_valid(found) else make_valid(found))
-    except (ShapelyError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+    except (ShapelyError, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
         return None
 
 
@@ -259,4 +267,5 @@ def _within_the_map(shape: "BaseGeometry") -> "BaseGeometry | None":
     world = box(-180, -90, 180, 90)
     turns = range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1)
     pieces = [translate(shape, -360 * turn).intersection(world) for turn in turns]
-    return union_all([piece for piece in pieces if not piece.is_empty])
+    found = union_all([piece for piece in pieces if not piece.is_empty])
+    return None if found.is_empty else found

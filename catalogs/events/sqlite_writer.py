@@ -92,8 +92,8 @@ class Writer:
     ) -> "Future[Any]":
         """Call a function within a transaction; what it returns is the answer.
 
-        It raises errors of the family before it changes anything.  What is not ``durable``
-        survives the end of the process, but may not survive that of the machine.
+        When it raises, what it changed is undone.  What is not ``durable`` survives the end of
+        the process, but may not survive that of the machine.
         """
         work = _Work(function, durable, Future())
         with self._lock:
@@ -144,11 +144,7 @@ class Writer:
         try:
             self._sync(bool(appends) or any(work.durable for work in works))
             answers += self._stored(appends)
-            for work in works:
-                try:
-                    answers.append((work.answer, work.function(self._connection)))
-                except BoathouseError as error:
-                    answers.append((work.answer, error))
+            answers += [(work.answer, self._done(work)) for work in works]
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             logger.warning("Cannot write to %s: %s", self._path, error)
@@ -160,11 +156,26 @@ class Writer:
             self._fail(error, appends, works)
             return
         for answer, value in answers:
-            if isinstance(value, BoathouseError):
+            if isinstance(value, Exception):
                 answer.set_exception(value)
             else:
                 answer.set_result(value)
         self._written()
+
+    def _done(self, work: _Work) -> Any:
+        """What a change returns, or the error that undid it alone."""
+        self._connection.execute("SAVEPOINT work")
+        try:
+            value = work.function(self._connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            if not isinstance(error, BoathouseError):
+                logger.exception("Cannot change %s", self._path)
+            self._connection.execute("ROLLBACK TO work")
+            value = error
+        self._connection.execute("RELEASE work")
+        return value
 
     def _fail(self, error: Exception, appends: list[_Append], works: list[_Work]) -> None:
         # A full disk may have rolled back already.
