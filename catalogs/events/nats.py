@@ -18,7 +18,7 @@ from .nats_connection import NatsConnection
 from .nats_consumers import NatsConsumer, letters_of, state_of
 from .nats_records import Record
 from .nats_retention import trim
-from .nats_rows import picked, stored_from
+from .nats_rows import EVERYTHING, Picked, picked, stored_from
 from .nats_states import Records, Step
 from .nats_stream import event_stream, state_stream, subject_for
 from .nats_watcher import PAGE, Watcher
@@ -149,9 +149,7 @@ class NatsEventLog(LogEngine):
 
         A page of ``largest`` bytes ends there, though more events may follow.
         """
-        if limit <= 0:
-            return []
-        rows, _ = self.scan(after=after, limit=limit, where=where, reader=reader, largest=largest)
+        rows, _, _ = self._pick(after, limit, where, picked(where, reader), largest)
         return rows
 
     def last(self) -> int:
@@ -280,18 +278,30 @@ class NatsEventLog(LogEngine):
 
         ``live`` leaves out expired ones.
         """
+        horizon = self.last()
+        rows, looked, complete = self._pick(
+            after, limit, where, picked(where, reader, live=live), largest
+        )
+        return rows, max(looked, horizon) if complete else looked
+
+    def _pick(
+        self,
+        after: int,
+        limit: int,
+        where: EventFilter | None,
+        wanted: Picked,
+        largest: int | None,
+    ) -> tuple[list[Stored], int, bool]:
+        """Events, the number of the last that was looked at, and whether it was the last."""
         self._check_open()
         if where is not None:
             where.validated()
-        wanted = picked(where, reader, live=live)
         subject = subject_for(self.name, where)
-        horizon = self.last()
         looked = self._start(after, where)
         rows: list[Stored] = []
-        size, complete = 0, looked >= horizon
-        narrow = wanted.where is None and reader is None
+        size, complete = 0, limit <= 0
         while not complete:
-            count = min(PAGE, limit - len(rows)) if narrow else PAGE
+            count = min(PAGE, limit - len(rows)) if wanted == EVERYTHING else PAGE
             found, complete = self._events.page(looked, subject, count)
             for each in found:
                 looked = each.sequence
@@ -301,8 +311,8 @@ class NatsEventLog(LogEngine):
                 rows.append(row)
                 size += len(row.body)
                 if len(rows) >= limit or (largest is not None and size >= largest):
-                    return rows, looked
-        return rows, max(looked, horizon)
+                    return rows, looked, complete and each is found[-1]
+        return rows, looked, True
 
     def one(self, sequence: int) -> Stored | None:
         """One event; None when it is kept no longer."""
@@ -348,7 +358,7 @@ class NatsEventLog(LogEngine):
         text = datetime.fromtimestamp(max(earliest, 0) / 1_000_000, UTC).isoformat()
         return max(after, self._events.before(text.replace("+00:00", "Z")))
 
-    def _listen(self, callback: Callable[[], None]) -> None:
+    def _listen(self, callback: Callable[[int], None]) -> None:
         self._connection.run(self._connection.listen(f"{self.name}.stored.>", callback))
 
     def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":

@@ -275,11 +275,14 @@ class NatsConnection:
         except (Error, OSError) as error:
             raise Lost(str(error) or type(error).__name__) from error
 
-    async def listen(self, subject: str, callback: Callable[[], None]) -> None:
-        """Call ``callback`` in the loop for each message on a subject, from now on."""
+    async def listen(self, subject: str, callback: Callable[[int], None]) -> None:
+        """Call ``callback`` in the loop with the number of each message that is stored.
 
-        async def take(_: "Msg") -> None:
-            callback()
+        ``subject`` is where a stream republishes its messages.
+        """
+
+        async def take(message: "Msg") -> None:
+            callback(int((message.headers or {}).get("Nats-Sequence", "0")))
 
         await self._client.subscribe(subject, cb=take)
         await self._client.flush()

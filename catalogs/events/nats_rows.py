@@ -56,6 +56,9 @@ class Picked(NamedTuple):
         return self.where is None or self.where.matches(row.event())
 
 
+EVERYTHING = Picked(None, None, live=False)
+
+
 def picked(where: EventFilter | None, reader: Reader | None, *, live: bool = False) -> Picked:
     """What a filter asks for beyond the subject; None of it when the subject says it all."""
     rest = where

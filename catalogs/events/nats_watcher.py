@@ -38,15 +38,16 @@ class Watcher:
     log : NatsEventLog
         The log.
     listen : callable
-        Has its argument called whenever an event is stored.
+        Has its argument called with the number of each event that is stored.
     """
 
-    def __init__(self, log: Source, listen: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, log: Source, listen: Callable[[Callable[[int], None]], None]) -> None:
         self._log = log
         self._listen = listen
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closed = False
+        self._heard = 0
         self._seen = 0
         # Counts whatever consumers wait for.
         self._turns = 0
@@ -58,7 +59,7 @@ class Watcher:
         with self._grown:
             if self._thread is not None:
                 return
-            self._listen(self._wake.set)
+            self._listen(self._hear)
             self._seen = self._log.last()
             self._thread = threading.Thread(
                 target=self._watch, name="event-log-watcher", daemon=True
@@ -106,6 +107,10 @@ class Watcher:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
+    def _hear(self, number: int) -> None:
+        self._heard = number
+        self._wake.set()
+
     def _watch(self) -> None:
         while not self._closed:
             self._wake.wait(POLL_SECONDS)
@@ -118,7 +123,8 @@ class Watcher:
                     time.sleep(POLL_SECONDS)
 
     def _spread(self) -> None:
-        last = self._log.last()
+        # What was said may have been lost on its way: then the cluster is asked.
+        last = self._heard if self._heard > self._seen else self._log.last()
         while self._seen < last and not self._closed:
             page = self._log.stored(after=self._seen, limit=PAGE) if self._subscribers else []
             with self._grown:

@@ -20,6 +20,7 @@ import pytest
 from boathouse.catalogs.errors import BadEvent, BadRequest, Busy, Conflict, NotFound, Unavailable
 from boathouse.catalogs.events import nats_writer
 from boathouse.catalogs.events.event import Event, EventFilter
+from boathouse.catalogs.events.kafka import require_kafka
 from boathouse.catalogs.events.nats import NatsEventLog
 from boathouse.catalogs.events.nats_server import LocalServer, find_server
 from boathouse.catalogs.events.opening import open_event_log
@@ -467,3 +468,23 @@ def test_append_async_leaves_the_loop_alone(log: NatsEventLog):
     numbers, turns = asyncio.run(publish())
     assert sorted(number for each in numbers for number in each) == list(range(1, 1001))
     assert turns > 5
+
+
+LAZY = """
+import sys
+import boathouse.catalogs.events.kafka_bridge, boathouse.catalogs.events.nats
+import boathouse.catalogs.events.nats_server, boathouse.catalogs.events.opening
+found = {name for name in sys.modules if name.partition(".")[0] in ("nats", "confluent_kafka")}
+sys.exit(str(found) if found else 0)
+"""
+
+
+def test_the_extras_are_asked_for_by_name_and_only_when_used(monkeypatch: pytest.MonkeyPatch):
+    done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("nats.aio.client", "confluent_kafka"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BadRequest, match=r"boathouse\[nats\]"):
+        open_event_log("nats://127.0.0.1:1")
+    with pytest.raises(BadRequest, match=r"boathouse\[kafka\]"):
+        require_kafka()
