@@ -567,6 +567,17 @@ class EventLogConformance:
             assert caught.value.field == field
         assert log.consumers() == []
 
+    def test_opening_again_changes_only_what_is_said(self, log: LogEngine):
+        log.consume("c", where=EventFilter(type="a"), lease=5.0, attempts=2)
+        for given_, lease, attempts, type_ in [
+            ({}, 5.0, 2, "a"),
+            ({"lease": 7.0}, 7.0, 2, "a"),
+            ({"attempts": 9, "where": EventFilter(type="b")}, 7.0, 9, "b"),
+        ]:
+            state = log.consume("c", **given_).state()
+            assert (state.lease, state.attempts, state.where.type) == (lease, attempts, type_)
+        assert len(log.consumers()) == 1
+
     def test_a_waiting_taker_is_woken(self, log: LogEngine):
         consumer = log.consume("c")
         threading.Timer(0.2, log.append, [[ping("a")]]).start()
