@@ -103,8 +103,8 @@ class NatsEventLog(LogEngine):
     def append(self, events: Sequence[Event]) -> list[int]:
         """Store events durably and return their sequence numbers, in order.
 
-        Up to 1,000 events are stored all or none.  While no server answers it tries again;
-        that an event is stored twice cannot be.
+        Up to 1,000 events are stored all or none.  While no server answers it tries again; no
+        event is stored twice for that.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class NatsEventLog(LogEngine):
         Busy
             When too many wait to be stored already; nothing is stored.
         StorageFull
-            When the disks are full; nothing is stored.
+            When the disks are full; the first events of a batch may be stored even so.
         Unavailable
             When no server answered for too long; the events may be stored or not.
         """

@@ -355,7 +355,8 @@ def explain(error: Refused) -> BoathouseError | None:
     """What a user is told; None for what is nobody's but ours."""
     if error.code in _FULL or "maximum bytes" in error.text or "no space" in error.text:
         return StorageFull(
-            "The cluster's disk is full: the events were not stored. Free some room."
+            "The cluster's disk is full: not all events were stored. Free some room, and send "
+            "them again; none is stored twice."
         )
     return None
 

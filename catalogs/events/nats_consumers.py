@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.25
 LAG = 1000
 # What is taken at once ends with the event that brings it to so many bytes.
 LARGEST_TAKE = 16_000_000
+# At most so many events of a consumer are not done at once: its record is one message.
+MOST_OPEN = 5000
 # Tokens of work that is done, so that it may be said twice over a bad connection.
 _REMEMBERED = 2000
 
@@ -200,6 +202,7 @@ class NatsConsumer(Consumer):
         changed = bool(record.due(now))
         messages: list[Outgoing] = []
         taken = self._take_due(record, now, limit, messages)
+        limit = min(limit, len(taken) + MOST_OPEN - len(record.open))
         if len(taken) < limit:
             place = record.position
             scanned = self._scanned[1] if self._scanned[0] == record.where else 0

@@ -22,7 +22,9 @@ from .nats_connection import OLDEST_SERVER
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 15.0
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+SHORT_SECONDS = 1.0
 # Ends the server when whoever started it is gone, however that came: its end of the pipe closes.
 _WATCH = """
 exec 3<&0
@@ -39,11 +41,12 @@ exit "$status"
 
 
 class Address(msgspec.Struct):
-    """How processes of this user reach the server of a folder."""
+    """How processes of this user reach the server of a folder; ``owner`` started it."""
 
     port: int
     user: str
     password: str
+    owner: int
 
     @property
     def url(self) -> str:
@@ -91,7 +94,9 @@ class LocalServer:
                 self.address = found
                 return
             if time.monotonic() > end:
-                raise Unavailable(f"Another process starts the NATS server of {self.folder}.")
+                raise Unavailable(
+                    f"Another process starts or ends the NATS server of {self.folder}."
+                )
             time.sleep(PAUSE_SECONDS)
         try:
             self._program = find_server()
@@ -117,7 +122,8 @@ class LocalServer:
         self._release()
 
     def _own(self) -> bool:
-        # The lock goes with the process that has it, so it is never left behind.
+        # The lock goes with whoever has it, so it is never left behind; the server has it too,
+        # so that there are never two on one folder.
         descriptor = os.open(self.folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
         file = os.fdopen(descriptor, "r+")
         try:
@@ -140,12 +146,13 @@ class LocalServer:
             address = msgspec.json.decode((self.folder / "server.json").read_bytes(), type=Address)
         except (OSError, msgspec.DecodeError):
             return None
-        return address if _listens(address.port) else None
+        # One whose owner is gone is about to end.
+        return address if _lives(address.owner) and _listens(address.port) else None
 
     def _start_first(self) -> Address:
         last = ""
         for _ in range(3):
-            address = Address(_free_port(), "boathouse", secrets.token_urlsafe(24))
+            address = Address(_free_port(), "boathouse", secrets.token_urlsafe(24), os.getpid())
             self._write(address)
             self._process = self._start()
             end = time.monotonic() + START_SECONDS
@@ -172,6 +179,8 @@ class LocalServer:
         _write_private(self.folder / "server.conf", "\n".join(lines).encode())
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        if self._lock is None:
+            raise Unavailable(f"The NATS server of {self.folder} was closed.")
         command = [self._program, "-c", str(self.folder / "server.conf")]
         return subprocess.Popen(
             ["sh", "-c", _WATCH, "nats-server", *command],
@@ -179,18 +188,23 @@ class LocalServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            pass_fds=[self._lock.fileno()],
             start_new_session=True,  # Ctrl-C comes to us alone
         )
 
     def _supervise(self) -> None:
+        pause = PAUSE_SECONDS
         while not self._closing.is_set():
-            process = self._process
+            process, began = self._process, time.monotonic()
             if process is None:
                 return
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
-            if self._closing.wait(PAUSE_SECONDS):
+            # One that ends at once is not started again at once.
+            short = time.monotonic() - began < SHORT_SECONDS
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if short else PAUSE_SECONDS
+            if self._closing.wait(pause):
                 return
             logger.warning("The NATS server of %s ended; it is started again", self.folder)
             self._process = self._start()
@@ -239,6 +253,16 @@ def _version(program: str) -> tuple[int, ...]:
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"v(\d+)\.(\d+)", said.stdout)
     return tuple(map(int, found.groups())) if found else (0,)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _listens(port: int) -> bool:

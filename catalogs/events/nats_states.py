@@ -84,7 +84,7 @@ class Records:
                 message = Outgoing(subject, msgspec.json.encode(changed), number)
                 if self._store([*outcome.messages, message], owner, name, changed.change):
                     return outcome.result
-                time.sleep(random.uniform(0, 0.01))  # noqa: S311 - only so that one is first
+                time.sleep(random.uniform(0, 0.003))  # noqa: S311 - only so that one is first
         raise Busy(f"Too many change the consumer {name!r} at once; try again in a moment.")
 
     def remove(self, owner: str, name: str) -> None:

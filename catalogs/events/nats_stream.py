@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import BadRequest
 from .event import Event, EventFilter
+from .moments import moment
 from .nats_connection import Fetched, Found, Lost, NatsConnection, Refused
 from .wire import STRUCTURED
 
@@ -176,7 +177,7 @@ class NatsStream:
             if found:
                 return found[0].sequence - 1
             last = self.latest(self._all)
-            if last is None or last.time < time_:
+            if last is None or moment(last.time) < moment(time_):
                 return state.last
             time.sleep(0.01)  # the replica that answered is behind
 

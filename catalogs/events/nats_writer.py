@@ -31,8 +31,8 @@ SLACK = 600_000_000
 # When so much waits, no more is taken.
 MOST_WAITING = 20_000
 MOST_WAITING_BYTES = 64_000_000
-# A message's headers and subject, in bytes, at most.
-_MARGIN = 2048
+# What a message has beside an event, in bytes, at most: its headers, or why it is a dead letter.
+_MARGIN = 16_384
 
 
 class _Keyed(NamedTuple):
@@ -70,6 +70,7 @@ class NatsWriter:
         self._events = 0
         self._bytes = 0
         self._closed = False
+        self._given_up = False
         self._writing = False
         self._idle = threading.Event()
         self._idle.set()
@@ -173,9 +174,13 @@ class NatsWriter:
 
     async def _answer(self, group: Sequence[_Append]) -> None:
         try:
+            if self._given_up:
+                raise Unavailable("The event log is closed, and no server took what waited.")
             await self._allow_for(max(append.lead for append in group))
             numbers = await self._store([entry for each in group for entry in each.entries])
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told
+            # Whoever closes the log is not to wait for each group in turn.
+            self._given_up = self._closed and isinstance(error, Unavailable)
             for append in group:
                 append.answer.set_exception(_told(error))
             return
