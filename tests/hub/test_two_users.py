@@ -107,6 +107,18 @@ ROUTES = (
     "services/events/",
     "services/events/events",
     "services/events/events/stream",
+    "services/events/events/search",
+    "services/events/metrics",
+    "services/events/asyncapi.json",
+    "services/events/consumers",
+    "services/events/consumers/any",
+    "services/events/dead-letters",
+    "services/events/webhooks",
+    "services/events/webhooks/any",
+    "services/events/schemas",
+    "services/events/schemas/any",
+    "services/events/api/v1/schema",
+    "services/events/api/v1/schema/any",
     "services/catalog/",
     "services/catalog/collections",
     "services/catalog/collections/ostia-sst",
@@ -122,7 +134,21 @@ ROUTES = (
     "services/automation/jobs/any",
     "services/automation/jobs/any/notebook",
     "services/automation/rules",
+    "services/automation/rules/any/versions",
+    "services/automation/deliveries",
+    "services/automation/functions",
     "services/automation/schedules",
+    "services/observations/",
+    "services/observations/networks",
+    "services/observations/stations",
+    "services/observations/stations/any",
+    "services/observations/stations/any/observations",
+    "services/observations/stations/any/revisions",
+    "services/observations/stations/any/commands",
+    "services/observations/stations/any/commands/stream",
+    "services/observations/observations",
+    "services/observations/commands",
+    "services/observations/commands/any",
     "services/dask-gateway/api/v1/clusters/",
     "services/dask-gateway/api/v1/options",
     "services/dashboard/",
@@ -138,6 +164,18 @@ ROUTES = (
 )
 WRITES = (
     ("POST", "services/events/events"),
+    ("POST", "services/events/events/search"),
+    ("PUT", "services/events/consumers/any"),
+    ("POST", "services/events/consumers/any/take"),
+    ("PUT", "services/events/webhooks/any"),
+    ("PUT", "services/events/schemas/any"),
+    ("POST", "services/events/api/v1/notification"),
+    ("POST", "services/events/api/v1/watch"),
+    ("POST", "services/events/api/v1/replay"),
+    ("POST", "services/observations/observations"),
+    ("POST", "services/observations/stations/any/commands"),
+    ("POST", "services/observations/networks/any/compaction"),
+    ("POST", "services/observations/commands/any/acknowledgement"),
     ("POST", "services/catalog/records"),
     ("POST", "services/extract/collections/ostia-sst/plan"),
     ("POST", "services/automation/jobs"),
@@ -147,6 +185,11 @@ WRITES = (
     ("PUT", "services/automation/jobs/any/progress"),
     ("POST", "services/automation/jobs/any/finish"),
     ("DELETE", "services/automation/rules/any"),
+    ("PUT", "services/automation/rules/any/paused"),
+    ("POST", "services/automation/rules/any/replay"),
+    ("POST", "services/automation/dry-runs"),
+    ("POST", "services/automation/deliveries/any/retry"),
+    ("DELETE", "services/automation/functions/any"),
     ("DELETE", "services/automation/schedules/any"),
     ("POST", "services/dask-gateway/api/v1/clusters/"),
 )
@@ -173,9 +216,15 @@ def test_without_login_every_route_is_closed(
 def test_every_route_of_our_services_was_tried() -> None:
     """A route that is added must be added above."""
     tried = [*ROUTES, *(path for _, path in WRITES)]
-    for name in ("events", "catalog", "automation"):
-        source = (SERVICES / f"{name}.py").read_text()
-        paths = re.findall(r'Route\(\s*"(/[^"]*)"', source)
+    files = {
+        "events": ("events*", "event_*", "aviso*"),
+        "catalog": ("catalog*",),
+        "automation": ("automation*",),
+        "observations": ("observations*",),
+    }
+    for name, patterns in files.items():
+        sources = (path.read_text() for each in patterns for path in SERVICES.glob(f"{each}.py"))
+        paths = re.findall(r'Route\(\s*"(/[^"]*)"', "".join(sources))
         assert paths, f"found no routes of {name}"
         for path in paths:
             pattern = re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(f"services/{name}{path}"))
