@@ -215,7 +215,9 @@ class NatsConsumer(Consumer):
                 live=True,
             )
             taken += [record.hand_out(row.event(), now) for row in rows]
-            self._scanned = (record.where, looked)
+            if not rows:
+                # Only then: what is found here may yet go to another, who is faster.
+                self._scanned = (record.where, looked)
             if rows or looked - place > LAG:
                 record.position = looked
                 changed = True
