@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ..catalogs.errors import BoathouseError
+from ..catalogs.errors import BoathouseError, Gone
 from ..catalogs.events.event import Event
 from ..catalogs.events.log import EventLog
 from .delivery_book import Looked
@@ -100,6 +100,11 @@ class Follower:
                     if not self._pass_on(event):
                         return
                     cursor = event.sequence
+            except Gone as error:
+                # Waiting would not bring them back, and the rules must hear of the rest.
+                first = self._log.first()
+                logger.error("Rules missed the events up to %d: %s", first - 1, error)
+                cursor = max(cursor or 0, first - 1)
             except (BoathouseError, sqlite3.Error) as error:
                 logger.warning("Cannot follow the events: %s", error)
                 self._stopping.wait(RETRY_SECONDS)

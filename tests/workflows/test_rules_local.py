@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,10 +12,13 @@ import pytest
 from boathouse.catalogs.access import Reader
 from boathouse.catalogs.errors import BadEvent, BadParameter, BadRequest, Conflict, NotFound
 from boathouse.catalogs.events.event import Event, EventFilter
-from boathouse.catalogs.lake import Lake
+from boathouse.catalogs.events.log import LogEngine, Retention
+from boathouse.catalogs.lake import Lake, open_lake
 from boathouse.workflows.deliveries import RULE_DEAD, Delivery, Performed, Performer
+from boathouse.workflows.delivery_book import Looked
 from boathouse.workflows.engine import Engine
 from boathouse.workflows.executor import LocalExecutor
+from boathouse.workflows.follower import Follower
 from boathouse.workflows.functions import pack_function
 from boathouse.workflows.ledger import Ledger
 from boathouse.workflows.local import LocalAutomation
@@ -140,7 +144,7 @@ def test_from_saving_to_history(automation: LocalAutomation, lake: Lake, echo: E
     with pytest.raises(Conflict):
         automation.retry_delivery(one.id, reader=ANN)
     echo.broken = False
-    assert automation.retry_delivery(dead.id, reader=ANN).state == "waiting"
+    assert automation.retry_delivery(dead.id, reader=ANN).id == dead.id
     done(automation, 2)
 
     automation.pause_rule(NAME, reader=ANN)
@@ -296,3 +300,26 @@ def test_a_rule_names_a_deployed_function_of_its_owner(automation: LocalAutomati
     automation.delete_function("size", reader=ANN)
     with pytest.raises(NotFound):
         automation.save_rule(rule(action=action), reader=ANN)
+
+
+def test_rules_go_on_where_the_log_was_trimmed_below_their_place(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path, user="ann")
+    ledger = Ledger(tmp_path / "rules.sqlite")
+    ticks(lake, *"abcdefgh")
+    ledger.look_at(Looked(cursor=2))
+    assert isinstance(lake.log, LogEngine)
+    assert lake.log.trim(Retention(events=3), force=True).first == 6
+    heard: list[int | None] = []
+    follower = Follower(
+        ledger,
+        lake.log,
+        groups=lambda _user: (),
+        silence=0.1,
+        hand=lambda looked: heard.append(looked.cursor),
+    )
+    ledger.keep(rule(owner="ann", cursor=1))
+    follower.start()
+    until(lambda: heard and heard[-1] == 8, seconds=10)
+    follower.stop()
+    ledger.close()
+    lake.close()

@@ -14,6 +14,7 @@ import msgspec
 
 from ...catalogs.errors import BadRequest
 from ...catalogs.events.event import Event
+from ...catalogs.events.wire import encode_batch, encode_numbered
 from ...catalogs.lake import Connection
 from ..deliveries import Delivery, Performed, Performer
 from ..rules.model import Action, CommandAction
@@ -102,7 +103,7 @@ class CommandPerformer(Performer):
         order = CommandOrder(
             words=action.words,
             timeout=action.timeout,
-            events=msgspec.json.encode(events[0] if len(events) == 1 else list(events)),
+            events=_written(events),
             key=delivery.idempotency,
             lake=str(self._lake),
             connection=self._cluster.connection(delivery.owner),
@@ -197,3 +198,9 @@ def _environment(order: CommandOrder) -> dict[str, str]:
             "JUPYTERHUB_USER": order.connection.user,
         }
     return environment
+
+
+def _written(events: Sequence[Event]) -> bytes:
+    """One event as CloudEvents JSON, several as a batch."""
+    texts = [encode_numbered(event) for event in events]
+    return texts[0] if len(texts) == 1 else encode_batch(texts)
