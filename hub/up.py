@@ -148,6 +148,14 @@ def _show_log(layout: Layout) -> None:
     print("\n".join([f"The end of {_log(layout)}:", *lines[-LOG_LINES:]]), file=sys.stderr)
 
 
+def _runs(holder: int) -> bool:
+    """Whether a process is one of ours: its number may have gone to another since."""
+    try:
+        return any("boathouse" in word for word in psutil.Process(holder).cmdline())
+    except (psutil.Error, ValueError):
+        return False
+
+
 @contextmanager
 def _sole(layout: Layout, say: Say) -> Generator[IO[str]]:
     """Hold the lake's lock; the hub inherits it, so that it lasts until the hub has ended."""
@@ -156,7 +164,7 @@ def _sole(layout: Layout, say: Say) -> Generator[IO[str]]:
         while not _locked(lock):
             lock.seek(0)
             holder = int(lock.read() or 0)
-            if (holder and psutil.pid_exists(holder)) or time.monotonic() > end:
+            if _runs(holder) or time.monotonic() > end:
                 raise Conflict(
                     f"Another hub runs on {layout.lake}; stop it, or choose another lake (LAKE=)."
                 )

@@ -136,7 +136,7 @@ def test_a_missing_value_is_said_by_null_in_a_long_row_only() -> None:
             "rows.1.values",
         ),
         ("application/json", b'[{"time": "2021-01-01", "variable": "t"}]', "rows.1.value"),
-        ("application/json", b'{"time": "2021-01-01", "value": 1, "volume": 1}', "rows.1"),
+        ("application/json", b'{"time": "2021-01-01", "value": 1, "volume": 1}', "rows.1.volume"),
         ("application/json", b'{"time": "0021-01-01", "values": {"t": 1}}', "rows.1.time"),
         ("application/x-ndjson", b'{"time": "2021-01-01", "values": {"t": 1}}\n[]', "rows.2"),
         ("application/x-ndjson", b"\xff", "rows.1"),
