@@ -10,8 +10,8 @@ CODE = """
 import time
 import boathouse as bh
 
-def twice(event):
-    return {"twice": 2 * event.data["n"], "by": bh.open_lake().user}
+def twice(event, lake):
+    return {"twice": 2 * event.data["n"], "by": lake.user, "last": lake.log.last() > 0}
 
 kind = "org.example.hub-test"
 bh.on(kind, where={"step": "function"}).dask(twice, name="twice")
