@@ -228,13 +228,15 @@ def test_only_errors_for_users_are_shown_to_them() -> None:
 def test_the_follower_misses_nothing_in_an_outage(tmp_path: Path) -> None:
     lake = open_lake(tmp_path / "lake", user="ann")
     lake.log.append([Event(type="old", source="/s")])
-    broken = threading.Event()
+    broken, begun = threading.Event(), threading.Event()
 
     def fragile(work: Any) -> Any:
         def do(**options: Any) -> Any:
             if broken.is_set():
                 raise Unavailable("gone")
-            return work(**options)
+            found = work(**options)
+            begun.set()
+            return found
 
         return do
 
@@ -250,6 +252,7 @@ def test_the_follower_misses_nothing_in_an_outage(tmp_path: Path) -> None:
     )
     follower.add(subscriber)
     follower.start()
+    assert begun.wait(10), "it begins with what comes after its first look"
 
     def until(condition: Callable[[], bool]) -> None:
         for _ in range(200):
