@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import yaml
@@ -198,6 +198,7 @@ class SchemaRegistry:
         BadRequest
             When it is none.
         """
+        document = _entry_of(type, document)
         schema = _schema_of(type, document)
         with self._lock:
             if self.folder is not None:
@@ -288,6 +289,28 @@ class _Folder:
         except BadRequest as error:
             raise BadRequest(f"{path.name}: {error.detail}", field=error.field) from error
         self.files[type_] = path
+
+
+def _entry_of(type_: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a document says of a type: a whole file of Aviso's is as good as its entry."""
+    if not type_.startswith(PREFIX):
+        return document
+    name = type_.removeprefix(PREFIX)
+    found = document.get("notification_schema")
+    if isinstance(found, Mapping):
+        known = cast("Mapping[str, Any]", found)
+        if name not in known:
+            raise BadRequest(
+                f"The file has no schema '{name}'; it has {', '.join(map(str, known)) or 'none'}.",
+                field=f"notification_schema.{name}",
+            )
+        return known[name]
+    if not document.keys() & set(AvisoSchema.__struct_fields__):
+        raise BadRequest(
+            f"The schema '{name}' says nothing: give identifier, with a handler for each key.",
+            field=f"notification_schema.{name}.identifier",
+        )
+    return document
 
 
 def _schema_of(type_: str, document: Any) -> Schema:

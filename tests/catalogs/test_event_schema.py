@@ -299,3 +299,14 @@ def test_what_is_shown_is_what_avisos_server_shows(registry: SchemaRegistry):
         "description": "hours",
         "range": [0, 100000],
     }
+
+
+def test_a_whole_file_of_avisos_is_as_good_as_its_entry(tmp_path: Path) -> None:
+    entry = {"identifier": {"country": {"type": "StringHandler", "required": True}}}
+    registry = SchemaRegistry(tmp_path)
+    registry.put("int.ecmwf.aviso.flight", {"notification_schema": {"flight": entry}})
+    assert registry.document("int.ecmwf.aviso.flight")["identifier"].keys() == {"country"}
+    with pytest.raises(BadRequest, match="has no schema 'mars'; it has flight"):
+        registry.put("int.ecmwf.aviso.mars", {"notification_schema": {"flight": entry}})
+    with pytest.raises(BadRequest, match="says nothing"):
+        registry.put("int.ecmwf.aviso.mars", {"keys": {}})
