@@ -45,7 +45,7 @@ def flight(number: int) -> dict[str, str]:
         "date": "20260101",
         "country": "italy",
         "airport": "fco",
-        "number": f"az{number:07d}",
+        "number": f"az{number:010d}",
         "payload": f"{time.time():.6f}",
     }
 
@@ -61,7 +61,7 @@ def main(port: int, what: str, count: int) -> None:
     aviso, config = NotificationManager(), configuration(port)
     if what in ("notify", "pace"):
         begun = time.perf_counter()
-        base = int(time.time() * 10) % 1_000_000
+        base = int(time.time() * 1000) % 10**10
         for number in range(count):
             aviso.notify(flight(base + number), config=config)
             if what == "pace":
