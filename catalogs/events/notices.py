@@ -222,7 +222,7 @@ def listen(
         Any of these.
     bbox : sequence of float, optional
         West, south, east, north in degrees: what the event concerns touches it.
-    area : shape, geometry or mapping, optional
+    area : bh.Polygon or other geometry, optional
         A shape such as ``bh.Polygon``, GeoJSON, or a geometry of shapely.
     where : mapping or EventFilter, optional
         Field to its value, or to ``{"lt": 20}`` and the like; or a whole filter.
