@@ -42,8 +42,11 @@ class Handler(
     description: str = ""
 
     def canonical(self, value: Any, field: str) -> Any:
-        """The value as it is stored; raises :class:`BadEvent` naming ``field``."""
-        raise NotImplementedError
+        """The value as it is stored, any text; raises :class:`BadEvent` naming ``field``."""
+        text = _text(value, field)
+        if not text:
+            raise BadEvent(f"{field} must not be empty.", field=field)
+        return text
 
     def text(self, value: Any) -> str:
         """The stored value as it stands in a topic and on Aviso's wire."""
@@ -100,9 +103,7 @@ class StringHandler(Handler, frozen=True, kw_only=True, tag="StringHandler"):
 
     def canonical(self, value: Any, field: str) -> str:
         """The text itself."""
-        text = _text(value, field)
-        if not text:
-            raise BadEvent(f"{field} must not be empty.", field=field)
+        text = super().canonical(value, field)
         if self.max_length and len(text.encode()) > self.max_length:
             raise BadEvent(
                 f"{field} may have at most {self.max_length} characters; {text[:60]!r} has "

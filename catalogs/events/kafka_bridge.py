@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -40,12 +41,12 @@ EVERYBODY = Reader(name="")
 Settings = Mapping[str, Any]
 
 
-class _Bridge:
+class _Bridge(ABC):
     """What both directions share: a loop that goes on whatever happens."""
 
+    @abstractmethod
     def step(self, wait: float = 1.0) -> int:
         """Carry what is at hand; return how many messages that were."""
-        raise NotImplementedError
 
     def run(self, stop: threading.Event) -> None:
         """Carry events until ``stop`` is set; what fails is tried again, ever more slowly."""

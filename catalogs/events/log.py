@@ -1,8 +1,10 @@
 """The event log's interface: what every engine and the HTTP client implement."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -233,8 +235,48 @@ class LogEngine(EventLog):
         """
 
     @abstractmethod
+    def submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+        """Check events and hand them to the writer; the answer comes when they are on disk.
+
+        Raises
+        ------
+        BadEvent
+            When one of them is not valid; ``field`` names the attribute.
+        Busy
+            When too many wait to be stored already; nothing is stored.
+        """
+
+    def append(self, events: Sequence[Event]) -> list[int]:
+        """Store events durably and return their sequence numbers, in order.
+
+        Raises
+        ------
+        BadEvent, Busy
+            As :meth:`submit`.
+        StorageFull
+            When the disk is full; the engine says whether some of a batch may be stored.
+        Unavailable
+            When the log is closed, or no server of a cluster answered for too long: then the
+            events may be stored or not, and may be sent again.
+        """
+        return self.submit(events).result()
+
     async def append_async(self, events: Sequence[Event]) -> list[int]:
         """:meth:`append` for an event loop, which goes on meanwhile."""
+        return await asyncio.wrap_future(self.submit(events))
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        where: EventFilter | None = None,
+        reader: Reader | None = None,
+    ) -> list[Event]:
+        """Events with a sequence above ``after``, oldest first; see :class:`EventLog`."""
+        check_place(self, after)
+        rows = self.stored(after=after, limit=limit, where=where, reader=reader)
+        return [row.event() for row in rows]
 
     @abstractmethod
     def stored(

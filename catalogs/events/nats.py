@@ -1,6 +1,5 @@
 """The event log on a NATS JetStream cluster: synced and replicated before it answers."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -99,42 +98,6 @@ class NatsEventLog(LogEngine):
         self._records = Records(self._states, name)
         self._writer = NatsWriter(self._events, self._states, name)
         self._watcher = Watcher(self, self._listen)
-
-    def append(self, events: Sequence[Event]) -> list[int]:
-        """Store events durably and return their sequence numbers, in order.
-
-        Up to 1,000 events are stored all or none.  While no server answers it tries again; no
-        event is stored twice for that.
-
-        Raises
-        ------
-        BadEvent
-            When one of them is not valid; ``field`` names the attribute.
-        Busy
-            When too many wait to be stored already; nothing is stored.
-        StorageFull
-            When the disks are full; the first events of a batch may be stored even so.
-        Unavailable
-            When no server answered for too long; the events may be stored or not.
-        """
-        return self._submit(events).result()
-
-    async def append_async(self, events: Sequence[Event]) -> list[int]:
-        """:meth:`append` for an event loop, which goes on meanwhile."""
-        return await asyncio.wrap_future(self._submit(events))
-
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int = PAGE,
-        where: EventFilter | None = None,
-        reader: Reader | None = None,
-    ) -> list[Event]:
-        """Events with a sequence above ``after``, oldest first; see :class:`EventLog`."""
-        check_place(self, after)
-        rows = self.stored(after=after, limit=limit, where=where, reader=reader)
-        return [row.event() for row in rows]
 
     def stored(
         self,
@@ -361,7 +324,8 @@ class NatsEventLog(LogEngine):
     def _listen(self, callback: Callable[[int], None]) -> None:
         self._connection.run(self._connection.listen(f"{self.name}.stored.>", callback))
 
-    def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+    def submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+        """See :class:`.LogEngine`; the first events of a batch may stay when the disks are full."""
         return self._writer.submit([entry_of(event, self.schemas) for event in events])
 
     def _check_open(self) -> None:

@@ -1,6 +1,5 @@
 """The event log in one SQLite file: durable before it answers, open to several processes."""
 
-import asyncio
 import logging
 import sqlite3
 import threading
@@ -68,37 +67,6 @@ class SqliteEventLog(LogEngine):
         self._grown = threading.Condition()
         self._subscribers: list[Callable[[list[Stored]], None]] = []
         self._writer = Writer(self._connection, self.path, self._wake.set)
-
-    def append(self, events: Sequence[Event]) -> list[int]:
-        """Store events durably, all or none, and return their sequence numbers, in order.
-
-        Raises
-        ------
-        BadEvent
-            When one of them is not valid; ``field`` names the attribute.
-        Busy
-            When too many wait to be stored already; nothing is stored.
-        StorageFull
-            When the disk is full; nothing is stored.
-        """
-        return self._submit(events).result()
-
-    async def append_async(self, events: Sequence[Event]) -> list[int]:
-        """:meth:`append` for an event loop, which goes on meanwhile."""
-        return await asyncio.wrap_future(self._submit(events))
-
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int = PAGE,
-        where: EventFilter | None = None,
-        reader: Reader | None = None,
-    ) -> list[Event]:
-        """Events with a sequence above ``after``, oldest first; see :class:`.EventLog`."""
-        check_place(self, after)
-        rows = self.stored(after=after, limit=limit, where=where, reader=reader)
-        return [row.event() for row in rows]
 
     def stored(
         self,
@@ -331,7 +299,8 @@ class SqliteEventLog(LogEngine):
             for subscriber in subscribers:
                 subscriber(page)
 
-    def _submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+    def submit(self, events: Sequence[Event]) -> "Future[list[int]]":
+        """See :class:`.LogEngine`; events that arrive while one group is synced share the next."""
         entries = [entry_of(event, self.schemas) for event in events]
         if entries:
             return self._writer.append(entries)

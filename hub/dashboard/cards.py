@@ -15,6 +15,11 @@ from panel.custom import AnyWidgetComponent
 STATIC = Path(__file__).parent / "static"
 
 
+def script(*names: str) -> str:
+    """Several files of ours as one module."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
 class Anchor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A link of a row: to a page (``href``), or to another thing of this page (``key``)."""
 
@@ -100,7 +105,7 @@ class Cards(AnyWidgetComponent):
     loaded = param.Boolean(default=False, doc="Whether the rows are known yet.")
     asked = param.List(default=[], doc="Key of the last click, and how many there were.")
 
-    _esm: ClassVar[Any] = STATIC / "cards.js"
+    _esm: ClassVar[Any] = script("parts.js", "cards.js")
     _stylesheets: ClassVar[list[str]] = [(STATIC / "cards.css").read_text(encoding="utf-8")]
 
     def __init__(self, on_click: Callable[[str], None] | None = None, **params: Any) -> None:

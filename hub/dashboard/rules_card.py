@@ -19,7 +19,7 @@ from ...workflows.rule_views import (
     tallies,
 )
 from ...workflows.rules.model import Rule
-from .cards import STATIC
+from .cards import STATIC, script
 from .session import Session
 from .work import Desk, message_of
 
@@ -100,7 +100,7 @@ class RuleList(AnyWidgetComponent):
     drawer = param.Dict(default={}, doc="What the drawer shows.")
     asked = param.List(default=[], doc="What was clicked, on what, and how many clicks there were.")
 
-    _esm: ClassVar[Any] = STATIC / "rules.js"
+    _esm: ClassVar[Any] = script("parts.js", "rules.js")
     _stylesheets: ClassVar[list[str]] = [(STATIC / "rules.css").read_text(encoding="utf-8")]
 
     def __init__(self, on_ask: Callable[[str, str], None] | None = None, **params: Any) -> None:

@@ -320,10 +320,10 @@ class TestBackPressure:
     ):
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # the writer waits for this process
-        answers = [log._submit([ping("first")])]
+        answers = [log.submit([ping("first")])]
         while log._writer._waiting:
             time.sleep(0.01)
-        answers.append(log._submit([ping(f"{n}") for n in range(MOST_WAITING + 1)]))
+        answers.append(log.submit([ping(f"{n}") for n in range(MOST_WAITING + 1)]))
         with pytest.raises(Busy) as caught:
             log.append([ping("refused")])
         assert caught.value.retry_after > 0
@@ -339,10 +339,10 @@ class TestBackPressure:
         monkeypatch.setattr(sqlite_writer, "MOST_BYTES", 10_000)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        answers = [log._submit([ping("first")])]
+        answers = [log.submit([ping("first")])]
         while log._writer._waiting:
             time.sleep(0.01)
-        answers.append(log._submit([ping("large", data="x" * 20_000)]))
+        answers.append(log.submit([ping("large", data="x" * 20_000)]))
         with pytest.raises(Busy):
             log.append([ping("refused")])
         other.execute("ROLLBACK")

@@ -122,7 +122,7 @@ class TestAppend:
         monkeypatch.setattr(nats_writer, "MOST_WAITING", 50)
         os.kill(server.pid, signal.SIGSTOP)
         try:
-            under_way = [log._submit([ping(f"{n}")]) for n in range(50)]
+            under_way = [log.submit([ping(f"{n}")]) for n in range(50)]
             began = time.monotonic()
             with pytest.raises(Busy) as caught:
                 log.append([ping(f"late{n}") for n in range(60)])
