@@ -15,6 +15,7 @@ from .actions.function import call_with_lake
 from .lanes import Lanes, Work
 from .options import Options, default_name, deployed_rule
 from .rules.fan import Pile
+from .rules.naming import source_of
 from .rules.silence import RULE_SILENT
 from .rules.templates import fill
 
@@ -270,7 +271,7 @@ class Listener:
             return False
         silent = Event(
             type=RULE_SILENT,
-            source=f"/users/{self._lake.user}/{self.name}".replace(" ", "%20"),
+            source=source_of(self._lake.user, self.name),
             collection=self._where.collection,
             owner=self._lake.user,
             access=PRIVATE,

@@ -8,6 +8,8 @@ from ...catalogs.events.event import Event
 
 PUBLISH = "custom:events:publish"
 METRICS = "custom:events:metrics"
+# Of what only the services tell: collections, jobs, and what became of rules.
+SERVICES = ("/collections/", "/jobs/", "/rules/")
 
 
 def signed(event: Event, reader: Reader) -> Event:
@@ -37,12 +39,12 @@ def signed(event: Event, reader: Reader) -> Event:
     if reader.admin:
         # Services speak for users; but nobody would see a private event without an owner.
         return event if event.owner else msgspec.structs.replace(event, owner=reader.name)
-    # What the services say about collections and jobs, and what another user says, nobody
-    # else can say first: (source, id) names an event for ever.
+    # What the services say, and what another user says, nobody else can say first:
+    # (source, id) names an event for ever.
     source = event.source
     own = f"/users/{reader.name}"
     others = source.startswith("/users/") and source != own and not source.startswith(f"{own}/")
-    if others or source.startswith(("/collections/", "/jobs/")):
+    if others or source.startswith(SERVICES):
         raise Forbidden(
             f"source {source!r} is not yours to use; {own!r} is, and any other URI.",
             field="source",

@@ -105,7 +105,7 @@ class TestPost:
         assert owners == [("a", "ann"), ("c", "bob"), ("d", "catalog")]
 
     @pytest.mark.parametrize(
-        "source", ["/collections/sst", "/jobs/1", "/users/bob", "/users/bob/x"]
+        "source", ["/collections/sst", "/jobs/1", "/rules/bob/x", "/users/bob", "/users/bob/x"]
     )
     def test_a_user_cannot_speak_for_others(self, service: Service, source: str):
         with pytest.raises(Forbidden) as caught:
