@@ -42,8 +42,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BOATHOUSE = [sys.executable, "-m", "boathouse.hub"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell pytest-xdist what belongs together: all that needs a hub, else the tests of a file."""
+    """Tell pytest-xdist what belongs together: all that needs a hub, else the tests of a file.
+
+    Before pytest-xdist reads it: else each test would be a group of its own.
+    """
     for item in items:
         hub = HUBS & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("hub")
         item.add_marker(pytest.mark.xdist_group("hub" if hub else str(item.path)))
