@@ -15,7 +15,7 @@ up: .venv/hub.stamp ## Set everything up and run Boathouse (PORT=8000 LAKE=lake)
 	@exec $(BIN)/boathouse up --lake "$(LAKE)" --port "$(PORT)"
 
 test: .venv/test.stamp browser postgresql ## Set everything up and pass the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
 
 check: .venv/test.stamp ## Lint, types, floors and fast tests: for every commit
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ A ``Visitor`` is somebody who is logged in: ``client`` (httpx, with the cookies)
 ``start_server()``, ``run(code)`` in a kernel of his server, ``kernel_environment()``.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -36,21 +37,29 @@ import psutil
 import pytest
 
 START_SECONDS = 150
-# What starts a hub: such tests share one worker, since hubs ask for free ports and fill two cores.
+# What starts a hub: such tests share one process, since hubs ask for free ports and fill two cores.
 HUBS = {"running_hub", "lively_hub", "start_hub"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BOATHOUSE = [sys.executable, "-m", "boathouse.hub"]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell pytest-xdist what belongs together: all that needs a hub, else the tests of a file.
+@functools.cache
+def group_of(path: str) -> str:
+    """What is run in one process: the tests of a file, and all that start hubs together."""
+    text = (Path(__file__).parent.parent / path).read_text(encoding="utf-8")
+    return "hubs" if any(name in text for name in HUBS) else path
 
-    Before pytest-xdist reads it: else each test would be a group of its own.
-    """
-    for item in items:
-        hub = HUBS & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("hub")
-        item.add_marker(pytest.mark.xdist_group("hub" if hub else str(item.path)))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal tests out by :func:`group_of`; pytest-xdist's own groups do nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.split("::", 1)[0])
+
+    return ByGroup(config, log)
 
 
 class RunningHub:
